@@ -1,0 +1,1 @@
+"""Networks, training, attacks and statistics that experiments are made of."""

@@ -1,0 +1,1 @@
+"""Attacks: upper bounds on the distance to the nearest misclassified point."""

@@ -1,0 +1,1 @@
+"""Experiments, verdicts, runs and reports; the command `validate`."""
