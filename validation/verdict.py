@@ -151,9 +151,7 @@ def _at_most(lo: float, hi: float, evidence: Evidence) -> Verdict:
     can_confirm = evidence.side in ("exact", "upper")
     can_refute = evidence.side in ("exact", "lower")
     # A truth this far beyond v would have put the whole band beyond it.
-    detectable = (
-        _distance(evidence.value, evidence.lo) + _distance(hi, lo) if can_refute else None
-    )
+    detectable = _distance(evidence.value, evidence.lo) + _distance(hi, lo) if can_refute else None
     if can_confirm and evidence.hi <= lo:
         return Verdict("holds", "the whole band is on the claimed side", detectable)
     if can_refute and evidence.lo > hi:
