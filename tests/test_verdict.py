@@ -94,11 +94,17 @@ def test_an_estimated_bound_is_judged_at_its_worst_end():
         assert decide(claim(">=", 0.0), {}, seen, theory=Interval(*theory)).word == word
 
 
-def test_detectable_says_which_violation_would_have_been_seen():
+def test_detectable_is_the_longer_arm_of_the_band_and_the_width_of_the_theory():
     seen = Evidence(0.5, 0.4, 0.7, "exact", "sample", n=10, alpha=0.01)
-    # A true value d below the claimed 1 is refuted once value + (hi - value) < 1.
     assert decide(claim(">=", 1.0), {}, seen).detectable == pytest.approx(0.2)
-    assert decide(claim("<=", 1.0), {}, seen).detectable == pytest.approx(0.1)
+    assert decide(claim("<=", 1.0), {}, seen).detectable == pytest.approx(0.2)
+    theory = Interval(0.9, 1.0)
+    assert decide(claim("<=", 1.0), {}, seen, theory=theory).detectable == pytest.approx(0.3)
+
+
+def test_a_band_at_the_end_of_the_line_has_an_infinite_arm():
+    seen = Evidence(-math.inf, -math.inf, -9.0, "exact", "log of an empty share", n=10, alpha=0.01)
+    assert decide(claim("<=", -1.0), {}, seen).detectable == math.inf
 
 
 @pytest.mark.parametrize("bad", [(math.nan, 1.0), (0.0, math.nan), (1.0, 0.0)])

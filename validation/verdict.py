@@ -150,8 +150,7 @@ def _at_most(lo: float, hi: float, evidence: Evidence) -> Verdict:
     """Decide "truth <= v" for a v somewhere in [lo, hi]."""
     can_confirm = evidence.side in ("exact", "upper")
     can_refute = evidence.side in ("exact", "lower")
-    # A truth this far beyond v would have put the whole band beyond it.
-    detectable = _distance(evidence.value, evidence.lo) + _distance(hi, lo) if can_refute else None
+    detectable = _reach(lo, hi, evidence) if can_refute else None
     if can_confirm and evidence.hi <= lo:
         return Verdict("holds", "the whole band is on the claimed side", detectable)
     if can_refute and evidence.lo > hi:
@@ -168,9 +167,7 @@ def _at_most(lo: float, hi: float, evidence: Evidence) -> Verdict:
 def _equality(value: Interval, evidence: Evidence, resolution: float) -> Verdict:
     if evidence.side != "exact":
         return Verdict("undecided", "an equality needs a two-sided measurement")
-    detectable = max(
-        _distance(evidence.hi, evidence.value), _distance(evidence.value, evidence.lo)
-    ) + _distance(value.hi, value.lo)
+    detectable = _reach(value.lo, value.hi, evidence)
     if evidence.lo > value.hi or evidence.hi < value.lo:
         return Verdict("violated", "the band misses the value", detectable)
     if detectable > resolution:
@@ -179,8 +176,13 @@ def _equality(value: Interval, evidence: Evidence, resolution: float) -> Verdict
     return Verdict("holds", "the band contains the value", detectable)
 
 
-def _distance(a: float, b: float) -> float:
-    return 0.0 if a == b else abs(a - b)
+def _reach(lo: float, hi: float, evidence: Evidence) -> float:
+    """How far beyond [lo, hi] a truth must lie for a band as wide as this one to miss it."""
+    arms = (evidence.hi - evidence.value, evidence.value - evidence.lo)
+    # inf - inf, at a band that ends where all of its value is, is no arm at all.
+    return max((arm for arm in arms if not math.isnan(arm)), default=0.0) + (
+        0.0 if lo == hi else hi - lo
+    )
 
 
 def _show(value: Interval) -> str:
