@@ -78,7 +78,7 @@ class Autoencoder(nn.Module):
         return mean, log_variance
 
 
-def vae(shape: Shape, latent_dimension: int = 16, width: int = 128) -> Autoencoder:
+def vae(shape: Shape, latent_dimension: int = 16, width: int = 256) -> Autoencoder:
     """Return a variational autoencoder with two hidden layers on each side."""
     return Autoencoder(shape, latent_dimension, width)
 

@@ -75,7 +75,7 @@ def train_vae(
     vae: Autoencoder,
     dataset: Dataset,
     *,
-    epochs: int = 60,
+    epochs: int = 200,
     seed: int = 0,
     device: str = "cpu",
     progress: Progress | None = None,
