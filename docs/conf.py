@@ -1,5 +1,6 @@
 """Sphinx configuration. Build with ``make docs``; the pages need no network to show."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -33,6 +34,7 @@ myst_heading_anchors = 3
 html_theme = "pydata_sphinx_theme"
 html_title = "robust-theory"
 html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 html_theme_options = {
     "show_prev_next": False,
     "navigation_with_keys": False,
@@ -60,5 +62,15 @@ sphinx_gallery_conf = {
 }
 
 
+def escape_bars(app, what, name, obj, options, lines):
+    """Docstrings write norms with bars, as in |z|, which reST would read as substitutions."""
+    for i, line in enumerate(lines):
+        if not line.lstrip().startswith((">>>", "...")):
+            pieces = re.split(r"(`[^`]+`)", line)
+            pieces[::2] = [piece.replace("|", r"\|") for piece in pieces[::2]]
+            lines[i] = "".join(pieces)
+
+
 def setup(app):
+    app.connect("autodoc-process-docstring", escape_bars)
     app.connect("config-inited", lambda app, config: generated_pages.write(Path(app.srcdir)))

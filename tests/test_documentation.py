@@ -1,4 +1,4 @@
-"""Every example in the README, on the documentation's pages and in docstrings prints what it says."""
+"""Every example in the README, on the pages and in docstrings prints what it says."""
 
 import doctest
 import importlib

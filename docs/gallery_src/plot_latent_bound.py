@@ -2,10 +2,10 @@
 The bound of Theorem 1 against the best classifier we know
 ==========================================================
 
-For equal classes, the most robust classifier of Gaussian vectors that we know takes the index of the
-largest of K coordinates. Its law is exact, so the gap between the two curves is what a better bound or
-a better classifier could still win. With two classes there is none: the classifier is a half-space,
-and Theorem 1 is an equality.
+For equal classes, the most robust classifier of Gaussian vectors that we know takes the index of
+the largest of K coordinates. Its law is exact, so the gap between the two curves is what a better
+bound or a better classifier could still win. With two classes there is none: the classifier is a
+half-space, and Theorem 1 is an equality.
 """
 
 import matplotlib.pyplot as plt
