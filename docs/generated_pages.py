@@ -14,12 +14,16 @@ WORDS = {"<=": "at most", ">=": "at least", "==": "equal to"}
 
 
 def write(docs: Path) -> None:
-    """Write every generated page below `docs` and remove those of claims that are gone."""
+    """Write every generated page below `docs`, and remove those of what is gone."""
     pages = {docs / "theory" / "claims" / f"{claim.name}.md": claim_page(claim) for claim in CLAIMS}
     pages[docs / "theory" / "claims" / "index.md"] = claim_index()
     pages[docs / "benchmarks.md"] = benchmarks(docs.parent / "benchmarks" / "results")
     for stale in set((docs / "theory" / "claims").glob("*.md")) - set(pages):
         stale.unlink()
+    for stub in (docs / "api" / "generated").glob("*.rst"):  # of modules that are gone
+        module = docs.parent / stub.stem.replace(".", "/")
+        if not (module.is_dir() or module.with_suffix(".py").exists()):
+            stub.unlink()
     for path, text in pages.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
