@@ -3,6 +3,7 @@
 import functools
 import inspect
 import json
+import shutil
 from pathlib import Path
 
 from robust_theory.catalogue import CLAIMS
@@ -20,10 +21,8 @@ def write(docs: Path) -> None:
     pages[docs / "benchmarks.md"] = benchmarks(docs.parent / "benchmarks" / "results")
     for stale in set((docs / "theory" / "claims").glob("*.md")) - set(pages):
         stale.unlink()
-    for stub in (docs / "api" / "generated").glob("*.rst"):  # of modules that are gone
-        module = docs.parent / stub.stem.replace(".", "/")
-        if not (module.is_dir() or module.with_suffix(".py").exists()):
-            stub.unlink()
+    # Written anew by autosummary; a stub of a module that is gone would stop the build.
+    shutil.rmtree(docs / "api" / "generated", ignore_errors=True)
     for path, text in pages.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
