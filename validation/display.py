@@ -37,7 +37,7 @@ def number(value: float | str | None, digits: int = 5, rounding: str = ROUND_HAL
 
 
 def band(lo: float | str | None, hi: float | str | None) -> str:
-    """Return ``[lo, hi]`` rounded outwards, with two digits of its width; "" for one number."""
+    """Return ``[lo, hi]`` rounded outwards, to a hundredth of its width; "" for one number."""
     if lo is None or hi is None:
         return ""
     low, high = float(lo), float(hi)

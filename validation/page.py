@@ -12,9 +12,9 @@ from validation.experiment import Json
 from validation.verdict import WORDS
 
 LARGEST = 5 * 2**20  # bytes
-_HERE = Path(__file__).parent
-# Plots per experiment, reduced until the page is small enough.
-_PANELS, _INTERVALS = (12, 6, 2, 0), 40
+HERE = Path(__file__).parent
+# At most so many curves in the page, curves in an experiment, and rows in an interval plot.
+_CURVES, _PANELS, _INTERVALS = 60, 12, 40
 
 SIGNS = dict(zip(WORDS, "✕!?○–›✓", strict=True))
 MEANINGS = {
@@ -39,16 +39,15 @@ SIDES = {
 
 
 def html(report: Mapping[str, Json]) -> str:
-    """Return the page: the same text for the same report, under 5 MB.
+    """Return the page: the same text for the same report, under 5 MB up to about 1000 rows.
 
-    Of more rows than fit in a plot the worst are drawn; the tables hold all of them.
+    Of more curves or rows than a plot can hold the worst are drawn; the tables have all of them.
     """
-    formulas = json.loads((_HERE / "formulas.json").read_text("utf-8"))
-    for most in _PANELS:
-        page = _render(report, formulas, most)
-        if len(page.encode("utf-8")) < LARGEST:
-            break
-    return page
+    formulas = json.loads((HERE / "formulas.json").read_text("utf-8"))
+    experiments = len({(row["claim"], row["experiment"]) for row in report["rows"]})
+    most = min(_PANELS, max(1, _CURVES // max(1, experiments)))
+    page = _render(report, formulas, most)
+    return page if len(page.encode("utf-8")) < LARGEST else _render(report, formulas, 0)
 
 
 def _render(report: Mapping[str, Json], formulas: Mapping[str, str], most: int) -> str:
@@ -59,7 +58,7 @@ def _render(report: Mapping[str, Json], formulas: Mapping[str, str], most: int) 
         return value if isinstance(value, Markup) else display.clean(value)
 
     environment = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
+        loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=shown,

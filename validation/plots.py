@@ -24,7 +24,7 @@ _LEFT = 34.0  # margin of a curve's panel for the numbers of its vertical axis
 _PITCH = 38.0  # height of a row of the interval plot
 _BAR: dict[str, Any] = {"linewidth": 6, "alpha": 0.3, "solid_capstyle": "butt"}
 _TICK: dict[str, Any] = {"markersize": 12, "markeredgewidth": 2, "clip_on": False}
-_LINES = ("theory", "observed", "lo", "hi")
+LINES = ("theory", "observed", "lo", "hi")
 _POINTS = 240  # a curve is thinned to this many points
 
 
@@ -48,7 +48,7 @@ def curves(rows: Sequence[Row], most: int) -> list[Panel]:
         return []
     data = [_thinned(group[0]["curve"]) for group in shown]
     x_limits = _common([curve["x"] for curve in data])
-    y_limits = _common([np.concatenate([curve[n] for n in _LINES]) for curve in data])
+    y_limits = _common([np.concatenate([curve[n] for n in LINES]) for curve in data])
     panels = []
     for group, curve in zip(shown, data, strict=True):
         row = group[0]
@@ -75,7 +75,7 @@ def curves(rows: Sequence[Row], most: int) -> list[Panel]:
 def _thinned(curve: Mapping[str, Json]) -> dict[str, np.ndarray]:
     n = len(curve["x"])
     kept = np.unique(np.linspace(0, n - 1, min(n, _POINTS)).round().astype(int))
-    return {name: np.array([float(v) for v in curve[name]])[kept] for name in ("x", *_LINES)}
+    return {name: np.array([float(v) for v in curve[name]])[kept] for name in ("x", *LINES)}
 
 
 def _common(samples: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -98,7 +98,7 @@ def _draw_curve(
 ) -> None:
     x, (bottom, top) = curve["x"], limits[1]
     theory, observed, lo, hi = (  # infinite values leave the picture through its edge
-        np.clip(curve[name], 2 * bottom - top, 2 * top - bottom) for name in _LINES
+        np.clip(curve[name], 2 * bottom - top, 2 * top - bottom) for name in LINES
     )
     marker = "o" if len(x) <= 12 else None
     axes.fill_between(x, lo, hi, color=colour, alpha=0.22, linewidth=0)

@@ -11,7 +11,7 @@ from validation.experiment import Json, json_number
 
 
 def strict(value: Any) -> Json:
-    """Return `value` as `decode` gives it back: lists for tuples, strings for infinities.
+    """Return `value` as `decode` gives it back: sorted, lists for tuples, strings for infinities.
 
     Raises
     ------
@@ -19,7 +19,7 @@ def strict(value: Any) -> Json:
         If a number in it is NaN.
     """
     if isinstance(value, Mapping):
-        return {str(name): strict(inner) for name, inner in value.items()}
+        return {name: strict(value[name]) for name in sorted(value)}
     if isinstance(value, (list, tuple)):
         return [strict(item) for item in value]
     return json_number(value) if isinstance(value, float) else value

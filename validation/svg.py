@@ -9,6 +9,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+import numpy as np
+
 from validation.display import clean
 
 if TYPE_CHECKING:
@@ -94,7 +96,8 @@ def inline_svg(
         axes.tick_params(length=0)
         draw(axes)
         image = BytesIO()
-        figure.savefig(image, format="svg", metadata={"Date": None})
+        with np.errstate(all="ignore"):  # axes up to the largest double
+            figure.savefig(image, format="svg", metadata={"Date": None})
     return _inline(image.getvalue(), description)
 
 
