@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
 from validation.machine import version
 from validation.unit import one_line
 
+PATIENCE = "10s"  # for a scheduler to answer
 # For our own cluster; a running one keeps its configuration.
 _CONFIGURATION: dict[str, Any] = {
     "distributed.scheduler.allowed-failures": 1,  # as for exceptions: one more try
@@ -21,10 +24,8 @@ _CONFIGURATION: dict[str, Any] = {
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }
-_QUIET = {
-    "logging": dict.fromkeys(("distributed", "tornado"), "critical"),
-    "distributed.admin.large-graph-warning-threshold": "1TB",  # stored results go with the task
-}
+_LARGE = {"distributed.admin.large-graph-warning-threshold": "1TB"}  # stored results travel along
+_LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application")
 
 
 @contextmanager
@@ -39,30 +40,26 @@ def connect(
         If nobody answers at the address, its workers have another version, or nobody has a GPU.
     """
     import dask
+    from distributed import Client
 
-    with dask.config.set(_QUIET):
-        from distributed import Client  # reads the logging levels on import
-
-        for name in ("distributed", "tornado"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-        if scheduler is not None:
-            try:
-                client = Client(  # type: ignore[no-untyped-call]
-                    scheduler, timeout="10s", set_as_default=False
-                )
-            except (OSError, ValueError, TypeError) as error:
-                raise ValueError(f"no dask scheduler at {scheduler}: {one_line(error)}") from None
-            with client:
-                _check_workers(client, scheduler, cuda, note)
-                yield client
-            return
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # we say what happened
+    if scheduler is None:
         with (
-            dask.config.set(_CONFIGURATION),
             tempfile.TemporaryDirectory(prefix="validate-", ignore_cleanup_errors=True) as folder,
+            dask.config.set({**_CONFIGURATION, **_LARGE, "temporary-directory": folder}),
             _local(jobs, gpus() if cuda else (), folder) as cluster,
             Client(cluster, set_as_default=False) as client,  # type: ignore[no-untyped-call]
         ):
             yield client
+        return
+    try:
+        client = Client(scheduler, timeout=PATIENCE, set_as_default=False)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"no dask scheduler at {scheduler}: {one_line(error)}") from None
+    with dask.config.set(_LARGE), client:
+        _check_workers(client, scheduler, cuda, note)
+        yield client
 
 
 def _local(jobs: int, accelerators: Sequence[str], folder: str) -> Any:
@@ -78,11 +75,19 @@ def _local(jobs: int, accelerators: Sequence[str], folder: str) -> Any:
     for i, name in enumerate(accelerators[:jobs]):
         gpu = {"resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": name}}
         workers[i] = {"cls": Nanny, "options": {**worker, **gpu}}
-    return SpecCluster(  # type: ignore[no-untyped-call]
-        workers=workers,
-        scheduler={"cls": Scheduler, "options": shared},
-        silence_logs=logging.CRITICAL,
-    )
+    # Ctrl-C in a terminal reaches every process. Workers, also later ones, inherit from the thread
+    # that is started here that they do not hear it; this process ends them. The tracker, were it
+    # started with the first worker, would unblock the signal.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return SpecCluster(  # type: ignore[no-untyped-call]
+            workers=workers,
+            scheduler={"cls": Scheduler, "options": shared},
+            silence_logs=logging.CRITICAL,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def gpus() -> tuple[str, ...]:

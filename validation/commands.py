@@ -55,7 +55,7 @@ def run_(parsed: argparse.Namespace) -> int:
         sys.stderr.write("validate: nothing selected: no experiment has a row of this kind\n")
         return 5
     directory = _new_directory() if parsed.out is None else Path(parsed.out)
-    signal.signal(signal.SIGTERM, _stop)
+    before = signal.signal(signal.SIGTERM, _stop)
     try:
         with Display(sys.stderr, chosen) as display:
             found = execute(
@@ -68,7 +68,9 @@ def run_(parsed: argparse.Namespace) -> int:
                 resume=parsed.resume,
             )
     except (KeyboardInterrupt, ClusterLostError) as reason:
-        return _interrupted(reason, chosen, seed, directory, parsed)
+        return _interrupted(reason, chosen, seed, directory)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     _print(lambda console: _show(found, directory, console))
     return _status(found, strict=parsed.strict)
 
@@ -153,9 +155,7 @@ def _stop(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _interrupted(
-    reason: BaseException, chosen: Plan, seed: int, directory: Path, parsed: argparse.Namespace
-) -> int:
+def _interrupted(reason: BaseException, chosen: Plan, seed: int, directory: Path) -> int:
     why = str(reason) or "interrupted"
     if not holds_run(directory):
         sys.stderr.write(f"validate: {why} before anything was done\n")

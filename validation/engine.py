@@ -15,7 +15,7 @@ from validation.cluster import connect, gpus
 from validation.display import clean
 from validation.experiment import Options, Unit
 from validation.store import Finished, Store
-from validation.unit import Failed, Work, call, one_line, work
+from validation.unit import Failed, Work, call, for_want_of, one_line, work
 
 
 class Watcher(Protocol):
@@ -106,8 +106,7 @@ def _open(
         if unit in store or unit.key in failures:
             continue
         if (need := next((n.key for n in unit.needs if n.key in failures), None)) is not None:
-            failed = Failed(f"needs {need!r}: {failures[need].message}")
-            _take(unit, failed, store, failures, watcher)
+            _take(unit, for_want_of(need, failures[need]), store, failures, watcher)
         else:
             yield unit
 
@@ -158,7 +157,7 @@ def _on_cluster(
             )
             todo[futures[unit.key]] = unit
         futures.clear()
-        return _collect(todo, store, failures, watcher)
+        return _collect(client, todo, store, failures, watcher)
 
     while suspects := together(units):
         # A worker takes its whole queue down with it. Alone, nobody else can be the cause.
@@ -170,15 +169,23 @@ def _on_cluster(
 
 
 def _collect(
-    todo: dict[Any, Unit], store: Store, failures: dict[str, Failed], watcher: Watcher
+    client: Any,
+    todo: dict[Any, Unit],
+    store: Store,
+    failures: dict[str, Failed],
+    watcher: Watcher,
 ) -> list[Unit]:
     from distributed import KilledWorker, as_completed
 
     suspects = []
-    for future in as_completed(list(todo)):  # type: ignore[no-untyped-call]
-        unit = todo.pop(future)
-        if future.status in ("cancelled", "lost"):
+    arriving = as_completed(list(todo), loop=client.loop)  # type: ignore[no-untyped-call]
+    for future in arriving:
+        if future.status == "cancelled":
             raise ClusterLostError("the scheduler was lost")
+        if future.status in ("lost", "pending"):  # with its worker, just now; dask does it again
+            arriving.add(future)
+            continue
+        unit = todo.pop(future)
         if future.status == "finished":
             _take(unit, future.result(), store, failures, watcher)
         elif not isinstance(error := future.exception(), KilledWorker):

@@ -84,7 +84,7 @@ def call(todo: Work, inputs: Sequence[Finished | Failed], tell: Progress) -> Fin
     results = {}
     for key, need in zip(todo.needs, inputs, strict=True):
         if isinstance(need, Failed):
-            return Failed(f"needs {key!r}: {need.message}", need.trace)
+            return for_want_of(key, need)
         results[key] = need.result
     tell(0.0, "")
     done = _attempt(todo, results, tell)
@@ -151,6 +151,12 @@ def _pinned(todo: Work) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(strict)
         torch.set_num_threads(threads)
+
+
+def for_want_of(key: str, failed: Failed) -> Failed:
+    """Return the failure of a unit that needs the failed unit `key`: the first cause, named."""
+    known = failed.message.startswith("needs ")
+    return Failed(failed.message if known else f"needs {key!r}: {failed.message}")
 
 
 def one_line(error: BaseException) -> str:
