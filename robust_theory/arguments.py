@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import numbers
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -25,7 +26,7 @@ def exact_rational(value: Any, name: str = "value") -> Fraction:
 
     Parameters
     ----------
-    value : int, Fraction, str, float or numpy scalar
+    value : int, Fraction, Decimal, str, float or numpy scalar
         A string may be a decimal or a ratio (``"8/255"``); a float is its printed decimal.
     name : str
         Name of the argument, for the message.
@@ -35,12 +36,14 @@ def exact_rational(value: Any, name: str = "value") -> Fraction:
     ValueError
         If `value` is no finite number.
     """
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
     try:
-        if isinstance(value, np.ndarray) and value.ndim == 0:
-            value = value[()]
-        if isinstance(value, str | numbers.Rational) and not isinstance(value, bool):
+        if isinstance(value, bool | np.bool_):
+            raise ValueError("a truth value is no number")
+        if isinstance(value, str | numbers.Rational | Decimal):
             return Fraction(value)
-        if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        if isinstance(value, numbers.Real):
             return Fraction(repr(float(value)))
     except (ValueError, ZeroDivisionError, OverflowError):
         pass
@@ -104,7 +107,7 @@ def exact_measures(measures: Any) -> list[tuple[Fraction, int]]:
     """
     values, multiplicities = _grouped(measures)
     exact = _normalised([exact_rational(value) for value in values], multiplicities)
-    return [(c, int(m)) for c, m in zip(exact, multiplicities, strict=True) if c > 0]
+    return [(c, int(times)) for c, times in zip(exact, multiplicities, strict=True) if c > 0]
 
 
 def budgets(eps: Any, name: str = "eps") -> Floats:
@@ -115,12 +118,12 @@ def budgets(eps: Any, name: str = "eps") -> Floats:
     ValueError
         If one of them is negative, NaN or no number.
     """
-    array = np.asarray(eps)
+    array = _array(eps, name)
     if array.dtype.kind in "fiu":
         array = array.astype(np.float64)
     else:
-        numbers_read = [_real(value, name) for value in array.ravel().tolist()]
-        array = np.array(numbers_read, dtype=np.float64).reshape(array.shape)
+        read = [_double(value, name) for value in array.ravel().tolist()]
+        array = np.array(read, dtype=np.float64).reshape(array.shape)
     wrong = ~(array >= 0)
     if wrong.any():
         raise ValueError(f"{name} must be at least 0, got {array[wrong][0]}")
@@ -146,56 +149,86 @@ def positive_integer(value: Any, name: str, *, least: int = 1) -> int:
 
 def real(value: Any, name: str) -> float:
     """Read a finite number as a double."""
-    number = _real(value, name)
-    if not math.isfinite(number):
-        raise ValueError(f"{name} must be finite, got {value}")
-    return number
+    return _double(exact_rational(value, name), name)
 
 
-def _real(value: Any, name: str) -> float:
+def broken(*checks: Callable[[], object]) -> tuple[str, ...]:
+    """The messages of the checks that raise ValueError, in order."""
+    sentences = []
+    for check in checks:
+        try:
+            check()
+        except ValueError as error:
+            sentences.append(str(error))
+    return tuple(sentences)
+
+
+def _double(value: Any, name: str) -> float:
     if isinstance(value, float):
         return value
-    return float(exact_rational(value, name))
+    try:
+        return float(exact_rational(value, name))
+    except OverflowError:
+        raise ValueError(f"{name} must be below 1.8e308, got a larger number") from None
+
+
+def _array(values: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} must be an array of one shape, got a ragged sequence") from None
 
 
 def _grouped(measures: Any) -> tuple[Floats | list[Fraction], NDArray[np.int64]]:
     """Distinct values, increasing, and how often each occurs; doubles stay an array."""
     if isinstance(measures, str) or not isinstance(measures, Iterable):
         raise ValueError(f"class measures must be a sequence of numbers, got {measures!r}")
-    array = measures if isinstance(measures, np.ndarray) else np.asarray(list(measures), object)
+    array = _array(measures if isinstance(measures, np.ndarray) else list(measures), "measures")
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"class measures must have shape (K,), K >= 1, got {array.shape}")
-    if array.dtype == object and set(map(type, array)) == {float}:
-        array = array.astype(np.float64)
     if array.dtype.kind == "f":
-        spacing = float(np.finfo(array.dtype).eps)
         values, multiplicities = np.unique(array.astype(np.float64), return_counts=True)
         wrong = ~((values >= 0) & (values <= 1))
         if wrong.any():
             raise ValueError(f"class measures must lie in [0, 1], got {values[wrong][0]}")
+        spacing = float(np.finfo(array.dtype).eps)
         _check_sum(math.fsum(values * multiplicities), array.size, spacing)
         return values, multiplicities
-    counts = Counter(exact_rational(value, "class measures") for value in array.tolist())
-    exact = sorted(counts)
-    multiplicities = np.array([counts[value] for value in exact])
-    total = sum(value * counts[value] for value in exact)
-    whole = all(isinstance(value, numbers.Integral) for value in array.tolist())
-    if exact[0] < 0 or (exact[-1] > 1 and not whole):
-        wrong_value = exact[0] if exact[0] < 0 else exact[-1]
-        raise ValueError(f"class measures must lie in [0, 1], got {float(wrong_value)}")
-    if not whole or total == 0:
-        _check_sum(float(total), array.size, float(np.finfo(np.float64).eps))
-    return exact, multiplicities
+    return _grouped_exactly(array.tolist())
 
 
-def _check_sum(total: float, classes: int, spacing: float) -> None:
-    # Each of K measures in [0, 1] carries at most a few roundings, and so does their division.
-    if not abs(total - 1) <= (classes + 4) * spacing:
-        raise ValueError(f"class measures must sum to 1, got {total}")
+def _grouped_exactly(measures: list[Any]) -> tuple[list[Fraction], NDArray[np.int64]]:
+    occurrences: Counter[Fraction] = Counter()
+    try:
+        for value, times in Counter(measures).items():
+            occurrences[exact_rational(value, "class measures")] += times
+    except TypeError:  # not hashable
+        raise ValueError("class measures must be a sequence of numbers, got nested ones") from None
+    values = sorted(occurrences)
+    total = sum(value * occurrences[value] for value in values)
+    counts = all(isinstance(value, int) for value in measures)
+    if values[0] < 0 or (values[-1] > 1 and not counts):
+        wrong = values[0] if values[0] < 0 else values[-1]
+        raise ValueError(f"class measures must lie in [0, 1], got {_printed(wrong)}")
+    if not counts or total == 0:
+        _check_sum(total, len(measures), float(np.finfo(np.float64).eps))
+    return values, np.array([occurrences[value] for value in values])
+
+
+def _check_sum(total: float | Fraction, classes: int, spacing: float) -> None:
+    # Each of the K measures carries a few roundings of its own size, and those sum to 1; K more
+    # are allowed for the sum by which a caller may have divided.
+    if not abs(float(total - 1)) <= (classes + 4) * spacing:
+        raise ValueError(f"class measures must sum to 1, got {_printed(total)}")
+
+
+def _printed(number: float | Fraction) -> str:
+    return f"{float(number)!r}"
 
 
 def _normalised(values: list[Fraction], multiplicities: NDArray[np.int64]) -> list[Fraction]:
     total = sum(
-        (value * int(m) for value, m in zip(values, multiplicities, strict=True)), Fraction(0)
+        (value * int(times) for value, times in zip(values, multiplicities, strict=True)),
+        Fraction(0),
     )
     return [value / total for value in values]

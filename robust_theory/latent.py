@@ -1,196 +1,398 @@
 """Data g(z) with z ~ N(0, I): no classifier keeps its latent radii large.
 
 r_Z(z) is the distance from z to the nearest latent vector that is classified otherwise, in the
-Euclidean norm of the latent space; +inf where there is none.
+Euclidean norm of the latent space; +inf where there is none. A class of measure c has the
+threshold a with P(Z > a) = c for a standard normal Z; sf(x) = P(Z > x).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from scipy import special
+from scipy import optimize, special
 
 from robust_theory import gaussian
 from robust_theory.arguments import (
     ClassMeasures,
     Floats,
+    broken,
     budgets,
     class_measures,
     exact_measures,
     exact_rational,
     probability,
 )
-from robust_theory.arithmetic import Balls, enclose, latex, symbols
+from robust_theory.arithmetic import enclose, exceeds, statement
 from robust_theory.claim import A_DISTANCE, A_PROBABILITY, Claim, Interval
 
-_SLACK = 40 * 2.0**-53
-_BLOCK = 1 << 20
+_U = 2.0**-53
+_TINY = 2.0**-1070  # above the few roundings that a term can suffer among the subnormal numbers
+_BLOCK = 1 << 15  # doubles per block: the temporaries of a block fit into a core's cache
 
 
 def fooling_probability(measures: Any, eps: Any) -> Any:
-    """Least probability, over all classifiers with these class measures, of r_Z <= eps.
+    """Lower bound on P(r_Z <= eps) that holds for every classifier with these class measures.
+
+    B(eps) = sum_i [sf(a_i) - sf(a_i + eps)], attained by a half-space when K = 2.
+
+    Parameters
+    ----------
+    measures : sequence (K,)
+        Class measures, floats, Fractions or strings that sum to 1; or integer counts.
+    eps : number or array
+        Budgets, L2 distance in latent space, at least 0; infinity is allowed.
 
     Returns
     -------
-    float or array
-        In the shape of `eps`; rounded down: it never exceeds the exact value.
+    float or array, in the shape of `eps`
+        Never above the exact B(eps), and within 1e-14 of it, relatively, unless a class is
+        within 1e-17 of measure 1 (then within 1e-13).
+
+    Raises
+    ------
+    ValueError
+        If `measures` or `eps` are not as described.
+
+    Notes
+    -----
+    Source: fawzi2018, Theorem 1, eq. (1).
     """
     radius = budgets(eps)
-    increments, tails = _sums(class_measures(measures), radius.ravel())
-    return _shaped(_lower(increments, tails), radius)
+    return _shaped(_lower(class_measures(measures), radius.ravel()), radius)
 
 
 def fooling_log_tail(measures: Any, eps: Any) -> Any:
-    """log(1 - fooling_probability), rounded up."""
+    """Upper bound on log P(r_Z > eps), accurate where `fooling_probability` rounds to 1.
+
+    log T(eps) with T(eps) = 1 - B(eps) = sum_i sf(a_i + eps).
+
+    Parameters
+    ----------
+    measures, eps
+        As for `fooling_probability`.
+
+    Returns
+    -------
+    float or array, in the shape of `eps`
+        Never below the exact log T(eps), and within 1e-14 of it, relatively.
+
+    Notes
+    -----
+    Source: fawzi2018, Theorem 1, eq. (1).
+    """
     radius = budgets(eps)
-    classes = class_measures(measures)
-    return _shaped(_log_tail(classes, radius.ravel()), radius)
+    return _shaped(_log_tail(class_measures(measures), radius.ravel()), radius)
 
 
-def fooling_quantile(measures: Any, q: Any, *, tail: Any = None) -> float:
-    """Least eps with ``fooling_probability(measures, eps) >= q``, rounded up."""
-    level = probability(q, "q", open=True)
+def fooling_quantile(measures: Any, q: Any = None, *, tail: Any = None) -> float:
+    """Least eps at which `fooling_probability` is at least q: an upper bound on a quantile of r_Z.
+
+    Parameters
+    ----------
+    measures : sequence (K,)
+        As for `fooling_probability`.
+    q : number
+        Strictly between 0 and 1.
+    tail : number, optional
+        1 - q, for a q so close to 1 that it is better said by its complement; then leave `q` out.
+
+    Returns
+    -------
+    float
+        An eps with B(eps) >= q, within 1e-14 of the least one, relatively; inf when a class has
+        measure 1. Above 1/2, a float q is served both as the double and as its printed decimal.
+
+    Raises
+    ------
+    ValueError
+        If q lies outside (0, 1), if both or none of `q` and `tail` are given, or if `measures`
+        are not as for `fooling_probability`.
+
+    Notes
+    -----
+    Source: fawzi2018, Theorem 1, eq. (1).
+    """
+    _, level = _levels(q, tail)
     classes = class_measures(measures)
-    if tail is not None:
-        level = 1 - probability(tail, "tail", open=True)
-    if classes.complements[-1] == 0:
+    if _constant(classes):
         return math.inf
     if level <= Fraction(1, 2):
         target = float(level)
-
-        def reached(eps: float) -> bool:
-            return bool(_lower(*_sums(classes, np.array([eps])))[0] >= target)
-    else:
-        log_target = math.log(float(1 - level)) * (1 + 4 * 2.0**-53)
-
-        def reached(eps: float) -> bool:
-            return bool(_log_tail(classes, np.array([eps]))[0] <= log_target)
-
-    hi = 1.0
-    while not reached(hi):
-        hi *= 2
-    lo = 0.0
-    while True:
-        middle = (lo + hi) / 2
-        if not lo < middle < hi:
-            return hi
-        if reached(middle):
-            hi = middle
-        else:
-            lo = middle
+        if Fraction(target) < level:
+            target = math.nextafter(target, 1)
+        return _crossing(lambda e: float(_lower(classes, np.array([e]))[0]) - target)[1]
+    log_target = _log(1 - level) * (1 + 8 * _U)
+    eps = _crossing(lambda e: log_target - float(_log_tail(classes, np.array([e]))[0]))[1]
+    if isinstance(q, float) and _lower(classes, np.array([eps]))[0] < q:
+        eps = _crossing(lambda e: float(_lower(classes, np.array([e]))[0]) - q)[1]
+    return eps
 
 
 def expected_radius(measures: Any) -> float:
-    """Upper bound on E r_Z, over all classifiers with these class measures, rounded up."""
+    """Upper bound on E r_Z that holds for every classifier with these class measures.
+
+    sum_i [density(a_i) - a_i sf(a_i)], which is the integral of T(eps) over eps >= 0.
+
+    Parameters
+    ----------
+    measures : sequence (K,)
+        As for `fooling_probability`.
+
+    Returns
+    -------
+    float
+        L2 distance in latent space, never below the exact value and within 1.5e-14 of it,
+        relatively; inf exactly when a class has measure 1.
+
+    Notes
+    -----
+    Source: fawzi2018, Theorem 2.
+    """
     classes = class_measures(measures)
-    if classes.complements[-1] == 0:
+    if _constant(classes):
         return math.inf
-    a = gaussian.isf(classes.measures, classes.complements)
-    terms = gaussian.expected_excess(classes.measures, classes.complements, a)
-    return float(math.fsum(terms * classes.multiplicities) * (1 + _SLACK))
+    c, q = classes.measures, classes.complements
+    terms = gaussian.expected_excess(c, q, gaussian.isf(c, q)) * classes.multiplicities
+    # 50 u per term, 10 u for the inputs' and the products' rounding; fsum adds none.
+    return math.fsum(terms) * (1 + 64 * _U)
 
 
 def fooling_probability_limits(lower: Any, upper: Any, eps: Any) -> tuple[Any, Any]:
-    """Range of the bound over all class measures between simultaneous confidence limits."""
-    lo, hi = _box(lower, upper)
+    """Range of the bound B(eps) over all class measures between two limits.
+
+    The term sf(a) - sf(a + eps) of a class is concave in its measure c, with its greatest value
+    2 Phi(eps/2) - 1 at c = Phi(eps/2), and the term sf(a + eps) of T increases with c. So B lies
+    between the sums of least and of greatest terms, and between 1 - T(upper) and 1 - T(lower);
+    the better of each is taken.
+
+    Parameters
+    ----------
+    lower, upper : array (K,)
+        Simultaneous limits of the class measures, 0 <= lower <= upper <= 1; they need not sum
+        to 1, but some measures between them must.
+    eps : number or array
+        Budgets, L2 distance in latent space.
+
+    Returns
+    -------
+    lo, hi : float or array, in the shape of `eps`
+        Rounded outwards, within [0, 1].
+    """
+    low, high = _box(lower, upper)
     radius = budgets(eps)
-    e = radius.reshape(-1, 1)
-    peak = np.clip(special.ndtr(e / 2), lo, hi)
-    least = np.minimum(_increment(lo, e), _increment(hi, e)).sum(axis=-1)
-    most = _increment(peak, e).sum(axis=-1)
-    least = np.clip(least * (1 - _SLACK), 0, 1)
-    most = np.clip(most * (1 + _SLACK), 0, 1)
-    return _shaped(least, radius), _shaped(most, radius)
+    lo, hi = _limits(low, high, radius.ravel())
+    return _shaped(lo, radius), _shaped(hi, radius)
 
 
 def fooling_quantile_limits(lower: Any, upper: Any, q: Any) -> Interval:
-    """Range of the quantile over all class measures between the limits."""
-    level = float(probability(q, "q", open=True))
-    ends = []
-    for side in (1, 0):
-        lo, hi = 0.0, 1.0
-        while fooling_probability_limits(lower, upper, hi)[side] < level and hi < 128:
-            hi *= 2
-        if hi >= 128:
-            ends.append(math.inf)
-            continue
-        while True:
-            middle = (lo + hi) / 2
-            if not lo < middle < hi:
-                break
-            if fooling_probability_limits(lower, upper, middle)[side] >= level:
-                hi = middle
-            else:
-                lo = middle
-        ends.append(lo if side == 1 else hi)
-    return Interval(ends[0], ends[1])
+    """Range of `fooling_quantile` over all class measures between two limits.
+
+    Parameters
+    ----------
+    lower, upper : array (K,)
+        As for `fooling_probability_limits`.
+    q : number
+        Strictly between 0 and 1.
+
+    Returns
+    -------
+    Interval
+        Rounded outwards; `hi` is inf when measures between the limits may never reach q.
+    """
+    low, high = _box(lower, upper)
+    below, above = _levels(q, None)
+    least = math.nextafter(float(below), 0)
+    most = math.nextafter(float(above), 1)
+    # The quantile is least for the measures with the greatest B.
+    lo, _ = _crossing(lambda e: float(_limits(low, high, np.array([e]))[1][0]) - least)
+    _, hi = _crossing(lambda e: float(_limits(low, high, np.array([e]))[0][0]) - most)
+    return Interval(lo, hi)
 
 
 def expected_radius_limits(lower: Any, upper: Any) -> Interval:
-    """Range of the bound on the mean radius over all class measures between the limits."""
-    lo, hi = _box(lower, upper)
+    """Range of `expected_radius` over all class measures between two limits.
+
+    The term of a class increases with its measure c: by dc = -density(a) da, the derivative of
+    density(a) - a c with respect to c is c / density(a) > 0. So both ends are at a limit.
+
+    Parameters
+    ----------
+    lower, upper : array (K,)
+        As for `fooling_probability_limits`.
+
+    Returns
+    -------
+    Interval
+        Rounded outwards; `hi` is inf when some upper limit is 1.
+    """
+    low, high = _box(lower, upper)
     ends = []
-    for c, factor in ((lo, 1 - _SLACK), (hi, 1 + _SLACK)):
-        with np.errstate(invalid="ignore"):
-            a = gaussian.isf(c, 1 - c)
-            terms = gaussian.expected_excess(c, 1 - c, a)
-        terms = np.where(c <= 0, 0.0, np.where(c >= 1, np.inf, terms))
-        ends.append(float(terms.sum() * factor))
+    for c, factor in ((low, 1 - 64 * _U), (high, 1 + 64 * _U)):
+        inner = c[(c > 0) & (c < 1)]
+        terms = gaussian.expected_excess(inner, 1 - inner, gaussian.isf(inner, 1 - inner))
+        ends.append(math.inf if (c == 1).any() else math.fsum(terms) * factor)
     return Interval(ends[0], ends[1])
 
 
-def _box(lower: Any, upper: Any) -> tuple[Floats, Floats]:
-    lo, hi = np.asarray(lower, np.float64), np.asarray(upper, np.float64)
-    if lo.ndim != 1 or lo.shape != hi.shape or lo.size == 0:
-        raise ValueError(f"limits must both have shape (K,), got {lo.shape} and {hi.shape}")
-    if not ((lo >= 0) & (lo <= hi) & (hi <= 1)).all():
-        raise ValueError("limits must satisfy 0 <= lower <= upper <= 1")
-    return lo, hi
+def _constant(classes: ClassMeasures) -> bool:
+    return bool(classes.complements[-1] == 0)
 
 
-def _increment(c: Floats, eps: Floats) -> Floats:
-    c = np.asarray(c, np.float64)
-    inside = (c > 0) & (c < 1)
-    safe = np.where(inside, c, 0.5)
-    a = gaussian.isf(safe, 1 - safe)
-    increments, _ = gaussian.increment_and_tail(safe, 1 - safe, a, eps)
-    return np.where(inside, increments, 0.0)
-
-
-def _sums(classes: ClassMeasures, eps: Floats) -> tuple[Floats, Floats]:
-    c, q, m = classes.measures, classes.complements, classes.multiplicities
+def _lower(classes: ClassMeasures, eps: Floats) -> Floats:
+    """B(eps) from below: the better of its sum of increments and of one minus its tails."""
+    if _constant(classes):
+        return np.zeros(eps.shape)
+    c, q, times = classes.measures, classes.complements, classes.multiplicities
     a = gaussian.isf(c, q)
-    increments, tails = np.empty(eps.shape), np.empty(eps.shape)
-    step = max(1, _BLOCK // c.size)
-    for start in range(0, eps.size, step):
-        block = slice(start, start + step)
-        increment, tail = gaussian.increment_and_tail(c, q, a, eps[block, None])
-        increments[block] = (increment * m).sum(axis=-1)
-        tails[block] = (tail * m).sum(axis=-1)
-    if classes.complements[-1] == 0:
-        increments[:], tails[:] = 0.0, 1.0
-    return increments, tails
-
-
-def _lower(increments: Floats, tails: Floats) -> Floats:
-    return np.clip(np.maximum(increments * (1 - _SLACK), 0), 0, 1)
+    added, lost = _additions(c.size), times.sum() * _TINY
+    result = np.empty(eps.shape)
+    for block in _blocks(eps.size, c.size):
+        increments, tails = gaussian.increments(c, q, a, eps[block])
+        error, tail_error = gaussian.errors(c, a, eps[block], increments)
+        least = (increments * ((1 - error) * times)).sum(axis=1) * (1 - added) - lost
+        tail = (tails * ((1 + tail_error) * times)).sum(axis=1) * (1 + added) + lost
+        result[block] = np.maximum(np.maximum(least, 0), _one_minus(tail, eps[block]))
+    return result
 
 
 def _log_tail(classes: ClassMeasures, eps: Floats) -> Floats:
-    c, q, m = classes.measures, classes.complements, classes.multiplicities
-    if q[-1] == 0:
+    """log T(eps) from above: from B while that is below 1/2, then from the tails' logarithms."""
+    if _constant(classes):
         return np.zeros(eps.shape)
+    c, q, times = classes.measures, classes.complements, classes.multiplicities
     a = gaussian.isf(c, q)
-    near = np.log1p(-_lower(*_sums(classes, eps)))
-    far = special.logsumexp(gaussian.log_tail(c, q, a, eps[:, None]), b=m, axis=-1)
-    return np.where(near > math.log(0.5), near, far * (1 - _SLACK))
+    lower = _lower(classes, eps)
+    result = np.log1p(-np.minimum(lower, 0.5)) * (1 - 4 * _U)
+    far = np.flatnonzero(lower > 0.5)
+    for block in _blocks(far.size, c.size):
+        e = eps[far[block]]
+        logs = gaussian.log_tails(c, q, a, e)
+        total = special.logsumexp(logs + np.log(times), axis=1)
+        # At most (24 + |log c| + 12 x) u for a term exp(-x), and x at most about |total|. No
+        # double stands for less than -1.8e308, except that the tail of an infinite eps is 0.
+        total = np.maximum(total * (1 - 64 * _U), -np.finfo(np.float64).max)
+        result[far[block]] = np.where(np.isinf(e), -np.inf, total)
+    return result
+
+
+def _limits(low: Floats, high: Floats, eps: Floats) -> tuple[Floats, Floats]:
+    """B(eps) over all measures between the limits: from below, and from above."""
+    added, lost = _additions(low.size), low.size * _TINY
+    lo, hi = np.empty(eps.shape), np.empty(eps.shape)
+    for block in _blocks(eps.size, low.size):
+        e = eps[block]
+        at_low, tails_low, error_low, tail_error_low = _terms(low, e)
+        at_high, tails_high, error_high, tail_error_high = _terms(high, e)
+        least = np.minimum(at_low * (1 - error_low), at_high * (1 - error_high))
+        most = np.maximum(at_low * (1 + error_low), at_high * (1 + error_high))
+        top = special.ndtr(e / 2)[:, None]
+        greatest = special.erf(e / math.sqrt(8))[:, None] * (1 + 8 * _U)
+        most = np.where((low <= top) & (top <= high), greatest, most)
+        tail_high = (tails_high * (1 + tail_error_high)).sum(axis=1) * (1 + added) + lost
+        tail_low = (tails_low * np.maximum(1 - tail_error_low, 0)).sum(axis=1) * (1 - added)
+        lo[block] = np.maximum(least.sum(axis=1) * (1 - added) - lost, _one_minus(tail_high, e))
+        hi[block] = np.minimum(
+            most.sum(axis=1) * (1 + added) + lost, np.nextafter(1 - tail_low, np.inf)
+        )
+    return np.clip(lo, 0, 1), np.where(eps == 0, 0.0, np.clip(hi, 0, 1))
+
+
+def _terms(c: Floats, eps: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Increments and tails of all classes, (n, K), with their errors; c may be 0 or 1."""
+    shape = (eps.size, c.size)
+    increments, error = np.zeros(shape), np.zeros(shape)
+    tails, tail_error = np.broadcast_to(c, shape).copy(), np.zeros(shape)
+    inner = (c > 0) & (c < 1)
+    if inner.any():
+        p = c[inner]
+        a = gaussian.isf(p, 1 - p)
+        increments[:, inner], tails[:, inner] = gaussian.increments(p, 1 - p, a, eps)
+        found = gaussian.errors(p, a, eps, increments[:, inner])
+        error[:, inner], tail_error[:, inner] = found
+    return increments, tails, error, tail_error
+
+
+def _one_minus(tail: Floats, eps: Floats) -> Floats:
+    """1 - tail rounded down, 0 for a tail above 1; at an infinite eps the tail is 0."""
+    tail = np.where(np.isinf(eps), 0.0, np.minimum(tail, 1.0))
+    result = 1 - tail
+    return np.where(1 - result < tail, np.nextafter(result, 0), result)
+
+
+def _additions(terms: int) -> float:
+    """Relative rounding of NumPy's pairwise sum of positive terms."""
+    return (min(terms, 24 + math.log2(terms)) + 4) * _U
+
+
+def _blocks(rows: int, columns: int) -> Iterator[slice]:
+    step = max(1, _BLOCK // columns)
+    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+
+
+def _box(lower: Any, upper: Any) -> tuple[Floats, Floats]:
+    low, high = budgets(lower, "lower"), budgets(upper, "upper")
+    if low.ndim != 1 or low.shape != high.shape or low.size == 0:
+        raise ValueError(
+            f"lower and upper must both have shape (K,), got {low.shape} and {high.shape}"
+        )
+    if (low > high).any() or (high > 1).any():
+        i = int(np.argmax((low > high) | (high > 1)))
+        raise ValueError(f"limits must satisfy lower <= upper <= 1, got {low[i]} and {high[i]}")
+    slack = low.size * 4 * _U
+    if math.fsum(low) > 1 + slack or math.fsum(high) < 1 - slack:
+        raise ValueError(
+            "limits must admit measures that sum to 1, "
+            f"got sums {math.fsum(low)} of lower and {math.fsum(high)} of upper"
+        )
+    return low, high
+
+
+def _levels(q: Any, tail: Any) -> tuple[Fraction, Fraction]:
+    """The least and the greatest number that the level stands for."""
+    if (q is None) == (tail is None):
+        raise ValueError(f"give one of q and tail, got q={q!r} and tail={tail!r}")
+    if q is None:
+        level = 1 - probability(tail, "tail", open=True)
+        return level, level
+    level = probability(q, "q", open=True)
+    double = Fraction(q) if isinstance(q, float) else level
+    return min(level, double), max(level, double)
+
+
+def _log(p: Fraction) -> float:
+    """log p of a rational that may be below the least double."""
+    shift = p.denominator.bit_length() - p.numerator.bit_length()
+    return math.log(p * 2**shift) - shift * math.log(2)
+
+
+def _crossing(gap: Callable[[float], float]) -> tuple[float, float]:
+    """Neighbouring doubles with gap(lo) < 0 <= gap(hi), for an increasing `gap` of eps >= 0.
+
+    Both ends are inf where even an infinite eps has a negative gap.
+    """
+    if gap(math.inf) < 0:
+        return math.inf, math.inf
+    hi = 1.0
+    while gap(hi) < 0:
+        hi *= 2
+    near = optimize.brentq(gap, 0.0, hi, xtol=5e-324, rtol=4 * np.finfo(np.float64).eps)
+    lo = hi = float(near)
+    step = math.ulp(near)
+    while gap(hi) < 0:
+        lo, hi, step = hi, hi + step, 2 * step
+    while lo > 0 and gap(lo) >= 0:
+        lo, hi, step = max(lo - step, 0.0), lo, 2 * step
+    while lo < (middle := (lo + hi) / 2) < hi:
+        lo, hi = (lo, middle) if gap(middle) >= 0 else (middle, hi)
+    return lo, hi
 
 
 def _shaped(values: Floats, like: Floats) -> Any:
-    return values.reshape(like.shape) if like.ndim else float(values.reshape(()))
+    return values.reshape(like.shape) if like.ndim else float(values[0])
 
 
 # The formulas, each read with balls and with symbols.
@@ -200,7 +402,7 @@ def _probability(m: Any, c: Any, eps: Any) -> Any:
     return m.sum(lambda ci: m.cdf(m.isf(ci) + m.number(eps)) - m.cdf(m.isf(ci)), c)
 
 
-def _tail(m: Any, c: Any, eps: Any) -> Any:
+def _log_of_tail(m: Any, c: Any, eps: Any) -> Any:
     return m.log(m.sum(lambda ci: m.sf(m.isf(ci) + m.number(eps)), c))
 
 
@@ -209,38 +411,40 @@ def _mean(m: Any, c: Any) -> Any:
 
 
 def _probability_enclosure(measures: Any, eps: Any) -> Interval:
-    e, c = exact_rational(eps, "eps"), exact_measures(measures)
+    c, e = exact_measures(measures), float(budgets(eps))
     if e == 0 or c[-1][0] == 1:
         return Interval(0.0, 0.0)
-    return enclose(_probability, c, e)
+    return Interval(1.0, 1.0) if e == math.inf else enclose(_probability, c, exact_rational(eps))
 
 
 def _log_tail_enclosure(measures: Any, eps: Any) -> Interval:
-    e, c = exact_rational(eps, "eps"), exact_measures(measures)
+    c, e = exact_measures(measures), float(budgets(eps))
     if e == 0 or c[-1][0] == 1:
         return Interval(0.0, 0.0)
-    return enclose(_tail, c, e)
+    if e == math.inf:
+        return Interval(-math.inf, -math.inf)
+    return enclose(_log_of_tail, c, exact_rational(eps))
 
 
-def _quantile_enclosure(measures: Any, q: Any, *, tail: Any = None) -> Interval:
+def _quantile_enclosure(measures: Any, q: Any = None, *, tail: Any = None) -> Interval:
     c = exact_measures(measures)
-    level = probability(q, "q") if tail is None else 1 - probability(tail, "tail")
     if c[-1][0] == 1:
         return Interval(math.inf, math.inf)
+    below, above = _levels(q, tail)
+    lo, hi = _bracket(c, below)
+    return Interval(lo, hi if above == below else _bracket(c, above)[1])
+
+
+def _bracket(c: list[tuple[Fraction, int]], level: Fraction) -> tuple[float, float]:
     lo, hi = 0.0, 1.0
-    while enclose(_probability, c, Fraction(hi)).lo < level:
+    while not exceeds(_probability, c, Fraction(hi), level=level):
         lo, hi = hi, 2 * hi
-    while True:
-        middle = (lo + hi) / 2
-        if not lo < middle < hi:
-            return Interval(lo, hi)
-        there = enclose(_probability, c, Fraction(middle))
-        if there.lo >= level:
+    while lo < (middle := math.sqrt(lo * hi) if lo > 0 and hi > 2 * lo else (lo + hi) / 2) < hi:
+        if exceeds(_probability, c, Fraction(middle), level=level):
             hi = middle
-        elif there.hi < level:
-            lo = middle
         else:
-            return Interval(lo, hi)
+            lo = middle
+    return lo, hi
 
 
 def _mean_enclosure(measures: Any) -> Interval:
@@ -248,39 +452,20 @@ def _mean_enclosure(measures: Any) -> Interval:
     return Interval(math.inf, math.inf) if c[-1][0] == 1 else enclose(_mean, c)
 
 
-def _broken_measures(measures: Any, **_: Any) -> tuple[str, ...]:
-    try:
-        exact_measures(measures)
-    except ValueError as error:
-        return (str(error),)
-    return ()
+def _broken(measures: Any, eps: Any = 0) -> tuple[str, ...]:
+    return broken(lambda: exact_measures(measures), lambda: budgets(eps))
 
 
-def _broken(measures: Any, eps: Any = 0, q: Any = 0.5, tail: Any = None) -> tuple[str, ...]:
-    sentences = list(_broken_measures(measures))
-    for read in (
-        lambda: budgets(eps),
-        lambda: probability(q, "q", open=True),
-        lambda: None if tail is None else probability(tail, "tail", open=True),
-    ):
-        try:
-            read()
-        except ValueError as error:
-            sentences.append(str(error))
-    return tuple(sentences)
+def _broken_quantile(measures: Any, q: Any = None, *, tail: Any = None) -> tuple[str, ...]:
+    return broken(lambda: exact_measures(measures), lambda: _levels(q, tail))
 
 
-def _statement(left: str, relation: str, formula: Any, *names: str) -> str:
-    m = symbols()
-    return f"{left} {relation} {latex(formula(m, *(m.symbol(name) for name in names)))}"
-
+_SOURCE = "fawzi2018, Theorem 1, eq. (1)"
 
 FOOLING_PROBABILITY = Claim(
     name="latent-fooling-probability",
-    source="fawzi2018, Theorem 1, eq. (1)",
-    formula=lambda: _statement(
-        r"P(r_Z \le \varepsilon)", r"\ge", _probability, "c_", r"\varepsilon"
-    ),
+    source=_SOURCE,
+    formula=lambda: statement(r"P(r_Z \le \varepsilon) \ge", _probability, "c_", r"\varepsilon"),
     relation=">=",
     value=fooling_probability,
     enclosure=_probability_enclosure,
@@ -289,10 +474,8 @@ FOOLING_PROBABILITY = Claim(
 )
 FOOLING_LOG_TAIL = Claim(
     name="latent-fooling-log-tail",
-    source="fawzi2018, Theorem 1, eq. (1)",
-    formula=lambda: _statement(
-        r"\log P(r_Z > \varepsilon)", r"\le", _tail, "c_", r"\varepsilon"
-    ),
+    source=_SOURCE,
+    formula=lambda: statement(r"\log P(r_Z > \varepsilon) \le", _log_of_tail, "c_", r"\varepsilon"),
     relation="<=",
     value=fooling_log_tail,
     enclosure=_log_tail_enclosure,
@@ -301,23 +484,29 @@ FOOLING_LOG_TAIL = Claim(
 )
 FOOLING_QUANTILE = Claim(
     name="latent-fooling-quantile",
-    source="fawzi2018, Theorem 1, eq. (1)",
-    formula=lambda: r"Q_q(r_Z) \le \min\left\{\varepsilon : q \le "
-    + _statement("", "", _probability, "c_", r"\varepsilon")
-    + r"\right\}",
+    source=_SOURCE,
+    formula=lambda: (
+        statement(
+            r"\inf\{t : P(r_Z \le t) \ge q\} \le \min\Bigl\{\varepsilon :",
+            _probability,
+            "c_",
+            r"\varepsilon",
+        )
+        + r" \ge q\Bigr\}"
+    ),
     relation="<=",
     value=fooling_quantile,
     enclosure=_quantile_enclosure,
-    broken_hypotheses=_broken,
+    broken_hypotheses=_broken_quantile,
     possible=A_DISTANCE,
 )
 EXPECTED_RADIUS = Claim(
     name="latent-expected-radius",
     source="fawzi2018, Theorem 2",
-    formula=lambda: _statement(r"E\, r_Z", r"\le", _mean, "c_"),
+    formula=lambda: statement(r"\mathbb{E}\, r_Z \le", _mean, "c_"),
     relation="<=",
     value=expected_radius,
     enclosure=_mean_enclosure,
-    broken_hypotheses=_broken,
+    broken_hypotheses=lambda measures: _broken(measures),
     possible=A_DISTANCE,
 )
