@@ -16,7 +16,7 @@ from scipy.special import ndtr
 
 from robust_theory.claim import A_DISTANCE, A_PROBABILITY, ANY_NUMBER, Claim, Interval
 from validation import page, plots, report
-from validation.display import band, clean, natural, number
+from validation.display import axis, band, clean, natural, number
 from validation.experiment import Curve, Experiment, Instance, Options, Outcome, Row, json_number
 from validation.verdict import WORDS, Evidence, decide
 
@@ -658,6 +658,19 @@ def test_bands_are_rounded_outwards_to_the_digits_of_their_width(lo, hi, text):
 )
 def test_numbers_for_people(value, text):
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("parts", "label"),
+    [
+        (("radius", "l2 distance", "l2"), "radius (ℓ₂ distance)"),
+        (("share fooled", "probability", "linf"), "share fooled (probability, ℓ∞)"),
+        (("l1 distance", "", "l1"), "ℓ₁ distance"),
+        (("probability", "probability", ""), "probability"),
+    ],
+)
+def test_axis_labels_name_unit_and_norm_once(parts, label):
+    assert axis(*parts) == label
 
 
 def test_clean_keeps_text_and_drops_what_acts():

@@ -63,16 +63,15 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if minutes < 10 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def norm_sign(norm: str) -> str:
-    """Return the sign of a norm, ℓ₂ for "l2"; another norm as it is."""
-    return _NORMS.get(norm, norm)
-
-
 def axis(quantity: str, *details: str) -> str:
-    """Return an axis label: the quantity, then unit and norm unless it names them already."""
-    named = quantity.lower()
-    missing = [d for d in details if d and d.lower() not in named and norm_sign(d) not in named]
-    return f"{quantity} ({', '.join(norm_sign(d) for d in missing)})" if missing else quantity
+    """Return an axis label: the quantity, then unit and norm unless they are named already."""
+    label, missing = quantity, []
+    for detail in details:
+        if detail and detail.lower() not in label.lower():
+            missing.append(detail)
+            label += " " + detail
+    label = f"{quantity} ({', '.join(missing)})" if missing else quantity
+    return re.sub(r"\b(l1|l2|linf)\b", lambda norm: _NORMS[norm[0]], label)
 
 
 def settings(mapping: Mapping[str, Any]) -> list[tuple[str, str]]:

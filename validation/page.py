@@ -76,7 +76,6 @@ def _render(report: Mapping[str, Json], formulas: Mapping[str, str], most: int) 
     )
     environment.globals.update(
         band=display.band,
-        norm_sign=display.norm_sign,
         words=WORDS,
         signs=SIGNS,
         meanings=MEANINGS,
