@@ -36,20 +36,13 @@ def chi_cdf(m: Any, x: Any, d: Any) -> Any:
     return sympy.Function(f"F_{{\\chi_{{{sympy.latex(d)}}}}}")(x)
 
 
-def excess_moment(m: Any, a: Any, power: Any) -> Any:
-    """E max(Z - a, 0)^power for a standard normal Z: the integral of sf(a + t) over t^power."""
-    if not isinstance(m, Balls):
-        import sympy
+def positive_part(m: Any, x: Any) -> Any:
+    """max(0, x)."""
+    if isinstance(m, Balls):
+        return m.number(0).max(x)
+    import sympy
 
-        t = sympy.Symbol("t", positive=True)
-        integrand = power * t ** (power - 1) * m.sf(a + t)
-        return sympy.Integral(integrand, (t, 0, sympy.oo))
-    a, power = m.number(a), m.number(power)
-    half = a * a / 2
-    # The two solutions of the parabolic cylinder equation, even and odd in a.
-    even = ((power + 1) / 2).gamma() * half.hypgeom_1f1((power + 1) / 2, m.number(1) / 2)
-    odd = (power / 2 + 1).gamma() * half.hypgeom_1f1(power / 2 + 1, m.number(3) / 2)
-    return m.density(a) * m.number(2) ** ((power - 1) / 2) * (even - a * m.sqrt(2) * odd)
+    return sympy.Max(0, x)
 
 
 def increasing_inverse(
