@@ -7,6 +7,7 @@ import math
 import os
 import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,7 +163,7 @@ def _npz(path: Path) -> Dataset:
             if missing:
                 raise ValueError(f"it lacks the array {min(missing)}")
             X, y = arrays["X"], arrays["y"]
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zipfile.zlib.error) as damage:
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as damage:
         raise ValueError(f"{path} must be a .npz file with arrays X and y: {damage}") from None
     if X.ndim == 3:
         X = X[:, None]

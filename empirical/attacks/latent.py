@@ -17,10 +17,10 @@ def latent_radius(
     generator: nn.Module,
     z: torch.Tensor | np.ndarray,
     *,
-    steps: int = 100,
+    steps: int = 20,
     restarts: int = 0,
     seed: int = 0,
-    batch: int = 500,
+    batch: int = 250,
     device: str = "cpu",
     progress: Callable[[float, str], None] | None = None,
 ) -> MinimalPerturbation:

@@ -1,25 +1,38 @@
 """Least l2 perturbations that change a classifier's decision: upper bounds on exact radii.
 
-Start from DeepFool's adversarial point, walk it back to the decision boundary, shrink it by
-projected gradient steps on a sphere of varying radius (fast minimum norm), and verify what is
-left. Everything runs in double precision: points bisected in single precision often turn out not
-to be adversarial at all.
+A near point is usually missed because the search runs towards the wrong class, so every class is
+tried: for each, the point nearest to x on the linearised boundary, again and again (DeepFool's
+step, taken from x). Classes that fall behind are dropped; what is left is shrunk by gradient steps
+on spheres of varying radius (fast minimum norm), walked back to the boundary and verified.
+Everything runs in double precision: points bisected in single precision often turn out not to be
+adversarial at all. All lengths are relative to the radii at hand, none to the bounds.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-Function = Callable[[torch.Tensor], torch.Tensor]
-Bounds = tuple[float, float] | None
+from empirical.attacks.margin import (
+    Bounds,
+    Function,
+    Margin,
+    nearest_on_plane,
+    norm,
+    shrink_to_boundary,
+)
 
+# Rounds of the race between classes: steps, whether they are taken from x, and what then stays:
+# classes within this multiple of the best radius so far.
+ROUNDS = ((6, True, 2.0), (2, False, 1.5), (2, False, 1.3))
+REFINEMENT = ((0.25, 1.1), (0.75, 1.0))  # rounds of the fine search: share of its steps, what stays
+LONGEST = 3.0  # a step may multiply the distance to x by this
 DEEPFOOL_STEPS = 50
-DEEPFOOL_OVERSHOOT = 0.02
-BOUNDARY_STEPS = 30
+PUSHES = (0.0, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, None)  # relative; None: back to before bisection
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +60,10 @@ def minimal_perturbation(
     function: Function,
     x: torch.Tensor | np.ndarray,
     *,
-    steps: int = 100,
+    steps: int = 20,
     restarts: int = 0,
     seed: int = 0,
-    batch: int = 500,
+    batch: int = 250,
     bounds: Bounds = None,
     device: str = "cpu",
     progress: Callable[[float, str], None] | None = None,
@@ -65,7 +78,7 @@ def minimal_perturbation(
     x : tensor or ndarray
         Shape (n, ...): the points.
     steps : int
-        Refinement steps.
+        Gradient steps of the fine search, per class still in play.
     restarts : int
         Further searches, from random points near the first result; the least norm counts.
     seed : int
@@ -91,10 +104,14 @@ def minimal_perturbation(
         raise ValueError(f"x must be finite, of shape (n, ...), got shape {tuple(points.shape)}")
     if bounds is not None and not ((points >= bounds[0]) & (points <= bounds[1])).all():
         raise ValueError(f"x must lie within the bounds {bounds}")
-    if steps < 0 or restarts < 0 or batch < 1:
-        raise ValueError(
-            f"steps and restarts must be >= 0 and batch >= 1, got {steps}, {restarts}, {batch}"
-        )
+    for name, number, least in (
+        ("steps", steps, 0),
+        ("restarts", restarts, 0),
+        ("seed", seed, 0),
+        ("batch", batch, 1),
+    ):
+        if number < least:
+            raise ValueError(f"{name} must be at least {least}, got {number}")
     parts = []
     for start in range(0, len(points), batch):
         parts.append(
@@ -106,168 +123,181 @@ def minimal_perturbation(
     if not parts:
         none = np.zeros(0, np.int64)
         return MinimalPerturbation(np.zeros(0), points.cpu().numpy(), none, none)
-    radius, point, label, other = (torch.cat(column).cpu().numpy() for column in zip(*parts))
+    radius, point, label, other = (
+        torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True)
+    )
     return MinimalPerturbation(radius, point.reshape(points.shape), label, other)
-
-
-class _Margin:
-    """The margin of a decision, max over other logits minus the label's, for flat points."""
-
-    def __init__(self, function: Function, x: torch.Tensor, bounds: Bounds) -> None:
-        self.function = function
-        self.shape = x.shape[1:]
-        self.bounds = bounds
-        logits = self.logits(x.flatten(1))
-        if logits.dtype != torch.float64 or logits.ndim != 2 or len(logits) != len(x):
-            raise ValueError(
-                "function must return float64 logits of shape (m, K), "
-                f"got {logits.dtype} of shape {tuple(logits.shape)}"
-            )
-        if not torch.isfinite(logits).all():
-            raise ValueError("function must return finite logits at x")
-        self.label = logits.detach().argmax(1)
-        self.classes = logits.shape[1]
-
-    def logits(self, flat: torch.Tensor) -> torch.Tensor:
-        return self.function(flat.reshape(-1, *self.shape))
-
-    def clip(self, flat: torch.Tensor) -> torch.Tensor:
-        return flat if self.bounds is None else flat.clamp(*self.bounds)
-
-    def split(self, logits: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return margin and whether the decision differs from `label`; NaN logits never do."""
-        own = logits.gather(1, label[:, None]).squeeze(1)
-        others = logits.scatter(1, label[:, None], -torch.inf).amax(1)
-        finite = torch.isfinite(logits).all(1)
-        return others - own, (logits.argmax(1) != label) & finite
-
-    def at(self, flat: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        with torch.no_grad():
-            return self.split(self.logits(flat), label)
-
-    def gradient(
-        self, flat: torch.Tensor, label: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        flat = flat.detach().requires_grad_()
-        margin, fooled = self.split(self.logits(flat), label)
-        (slope,) = torch.autograd.grad(margin.sum(), flat)
-        return margin.detach(), fooled, slope
-
-    def jacobian(self, flat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return logits (m, K) and their derivatives (m, K, d)."""
-        flat = flat.detach().requires_grad_()
-        logits = self.logits(flat)
-        basis = torch.eye(self.classes, dtype=flat.dtype, device=flat.device)
-        basis = basis[:, None, :].expand(-1, len(flat), -1)
-        (rows,) = torch.autograd.grad(logits, flat, basis, is_grads_batched=True)
-        return logits.detach(), rows.transpose(0, 1)
 
 
 def _search(
     function: Function, x: torch.Tensor, steps: int, restarts: int, seed: int, bounds: Bounds
 ) -> tuple[torch.Tensor, ...]:
-    margin = _Margin(function, x, bounds)
+    margin = Margin(function, x, bounds)
     origin = x.flatten(1)
     label = margin.label
-    best = torch.full((len(origin), origin.shape[1]), torch.inf, dtype=x.dtype, device=x.device)
-    if margin.classes > 1:
-        best = _keep(origin, best, _deepfool(margin, origin, origin, label))
-        best = _shrink(margin, origin, best, label)
-        best = _refine(margin, origin, best, label, steps)
-        best = _shrink(margin, origin, best, label)
-    for attempt in range(restarts):
-        start = _scatter(origin, best, seed, attempt)
-        found = _deepfool(margin, origin, margin.clip(start), label)
-        found = _shrink(margin, origin, found, label)
-        found = _refine(margin, origin, found, label, steps)
-        best = _keep(origin, best, _shrink(margin, origin, found, label))
-    # The last word: the very points that are returned, evaluated once more.
-    found = torch.isfinite(best).all(1)
-    point = torch.where(found[:, None], best, origin)
+    best = torch.full_like(origin, torch.inf)
+    for attempt in range(restarts + 1 if margin.classes > 1 else 0):
+        start = origin if attempt == 0 else margin.clip(_scatter(origin, best, seed, attempt))
+        found = _race(margin, origin, start, label, steps)
+        missed = ~torch.isfinite(found).all(1)
+        if missed.any():
+            fallback = _deepfool(margin, origin[missed], start[missed], label[missed])
+            found[missed] = _refine(margin, origin[missed], fallback, label[missed], steps)
+        best = _keep(origin, best, found)
+    point, found = _verified(margin, origin, best, label)
     with torch.no_grad():
-        logits = margin.logits(point)
-    other = logits.argmax(1)
-    found &= (other != label) & torch.isfinite(logits).all(1)
-    radius = torch.where(found, _norm(point - origin), torch.inf)
-    point = torch.where(found[:, None], point, origin)
+        other = margin.logits(point).argmax(1)
+    rounding = 1 + (origin.shape[1] + 4) * torch.finfo(x.dtype).eps  # of the norm, upwards
+    radius = torch.where(found, norm(point - origin) * rounding, torch.inf)
     return radius, point, label, torch.where(found, other, label)
 
 
-def _norm(flat: torch.Tensor) -> torch.Tensor:
-    return torch.linalg.vector_norm(flat, dim=1)
+def _verified(
+    margin: Margin, origin: torch.Tensor, best: torch.Tensor, label: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the points to report, x itself where there is none, and whether there is one.
+
+    A point on the boundary is pushed out until the decision there is clear of the rounding that a
+    batch of another size could bring; if it never is (logits that tie in a whole region), until
+    it is another decision at all.
+    """
+    near = shrink_to_boundary(margin, origin, best, label)
+    point = origin.clone()
+    found = torch.zeros_like(label, dtype=torch.bool)
+    reached = torch.isfinite(best).all(1)
+    for clear in (True, False):
+        for push in PUSHES:
+            if (found == reached).all():
+                return point, found
+            pushed = best if push is None else margin.clip(origin + (near - origin) * (1 + push))
+            candidate = torch.where(reached[:, None], pushed, origin)
+            new = margin.decided(candidate, label, clear=clear) & reached & ~found
+            point = torch.where(new[:, None], candidate, point)
+            found |= new
+    return point, found
 
 
 def _keep(origin: torch.Tensor, old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-    nearer = _norm(new - origin) < _norm(old - origin)
+    nearer = norm(new - origin) < norm(old - origin)
     return torch.where(nearer[:, None], new, old)
 
 
-def _deepfool(
-    margin: _Margin, origin: torch.Tensor, start: torch.Tensor, label: torch.Tensor
+@dataclass
+class _Pairs:
+    """Searches in progress, each from one point (`row`) towards one class (`target`)."""
+
+    row: torch.Tensor
+    target: torch.Tensor
+    point: torch.Tensor
+    best: torch.Tensor  # nearest adversarial point seen, +inf before there is one
+    radius: torch.Tensor  # its distance from x
+
+    def select(self, mask: torch.Tensor) -> None:
+        for name in ("row", "target", "point", "best", "radius"):
+            setattr(self, name, getattr(self, name)[mask])
+
+    def least(self, values: torch.Tensor, n: int) -> torch.Tensor:
+        """Return for each pair the least of `values` over the pairs of its point."""
+        least = torch.full((n,), torch.inf, dtype=values.dtype, device=values.device)
+        return least.scatter_reduce(0, self.row, values, "amin")[self.row]
+
+
+def _race(
+    margin: Margin, origin: torch.Tensor, start: torch.Tensor, label: torch.Tensor, steps: int
 ) -> torch.Tensor:
-    """Return adversarial points, +inf where none was reached: nearest boundary of the linearised
-    classifier, again and again."""
+    """Return the nearest adversarial points found by searches towards every class."""
+    n = len(origin)
+    pairs = _first_steps(margin, origin, start, label)
+    for count, from_x, kept in ROUNDS:
+        estimate = pairs.radius
+        for _ in range(count):
+            estimate = _newton(margin, origin, label, pairs, from_x=from_x)
+        score = torch.minimum(estimate, pairs.radius)
+        pairs.select(score <= kept * pairs.least(score, n))
+    pairs.select(torch.isfinite(pairs.radius))
+    for share, kept in REFINEMENT:
+        x, own = origin[pairs.row], label[pairs.row]
+        pairs.best = _refine(margin, x, pairs.best, own, math.ceil(share * steps))
+        pairs.radius = norm(pairs.best - x)
+        pairs.select(pairs.radius <= kept * pairs.least(pairs.radius, n))
+    first = torch.ones_like(pairs.row, dtype=torch.bool)  # of equally near ones; rows ascend
+    first[1:] = pairs.row[1:] != pairs.row[:-1]
+    result = torch.full_like(origin, torch.inf)
+    result[pairs.row[first]] = pairs.best[first]
+    return result
+
+
+def _first_steps(
+    margin: Margin, origin: torch.Tensor, start: torch.Tensor, label: torch.Tensor
+) -> _Pairs:
+    gap, slope, target = margin.linearised(start, label)
+    n, count = target.shape
+    row = torch.arange(n, device=origin.device).repeat_interleave(count)
+    slope = slope.flatten(0, 1)
+    rise = gap.flatten() + ((start - origin)[row] * slope).sum(1)
+    point = nearest_on_plane(origin[row], slope, rise, margin.bounds)
+    nowhere = torch.full_like(point, torch.inf)
+    radius = torch.full_like(rise, torch.inf)
+    usable = torch.isfinite(point).all(1)
+    pairs = _Pairs(row, target.flatten(), point, nowhere, radius)
+    pairs.select(usable)
+    return pairs
+
+
+def _newton(
+    margin: Margin, origin: torch.Tensor, label: torch.Tensor, pairs: _Pairs, *, from_x: bool
+) -> torch.Tensor:
+    """Step to the linearised boundary: to its point nearest to x, or midway between that and its
+    point nearest to the current one, which settles where the boundary is bent. Return the
+    distances from x to the linearised boundaries.
+    """
+    x = origin[pairs.row]
+    gap, slope, fooled = margin.towards(pairs.point, label[pairs.row], pairs.target)
+    size = norm(pairs.point - x)
+    better = fooled & (size < pairs.radius)
+    pairs.best = torch.where(better[:, None], pairs.point, pairs.best)
+    pairs.radius = torch.where(better, size, pairs.radius)
+    rise = gap + ((pairs.point - x) * slope).sum(1)
+    goal = nearest_on_plane(x, slope, rise, margin.bounds)
+    estimate = norm(goal - x)
+    longest = torch.minimum(pairs.least(pairs.radius, len(origin)), LONGEST * size)
+    goal = x + (goal - x) * (longest / estimate).clamp_max(1.0)[:, None]
+    if not from_x:
+        goal = (goal + nearest_on_plane(pairs.point, slope, gap, margin.bounds)) / 2
+    usable = torch.isfinite(goal).all(1)
+    pairs.point = torch.where(usable[:, None], margin.clip(goal), pairs.point)
+    return torch.where(usable, estimate, torch.inf)
+
+
+def _deepfool(
+    margin: Margin, origin: torch.Tensor, start: torch.Tensor, label: torch.Tensor
+) -> torch.Tensor:
+    """Return adversarial points, +inf where none was reached: step to the nearest boundary of the
+    linearised classifier, from wherever one is, again and again.
+    """
     result = torch.full_like(origin, torch.inf)
     active = torch.arange(len(origin), device=origin.device)
     point = start
     for _ in range(DEEPFOOL_STEPS):
-        logits, rows = margin.jacobian(point)
-        _, fooled = margin.split(logits, label[active])
+        if not len(active):
+            break
+        _, fooled = margin.at(point, label[active])
         result[active[fooled]] = point[fooled]
-        usable = ~fooled & torch.isfinite(rows).all(2).all(1) & torch.isfinite(logits).all(1)
-        active, point, logits, rows = active[usable], point[usable], logits[usable], rows[usable]
+        active, point = active[~fooled], point[~fooled]
         if not len(active):
             break
-        own = label[active]
-        index = torch.arange(len(own), device=own.device)
-        gap = logits[index, own][:, None] - logits
-        slope = rows - rows[index, own][:, None]
-        length = torch.linalg.vector_norm(slope, dim=2)
-        distance = torch.where(length > 0, gap / length, torch.inf)
-        distance[index, own] = torch.inf
-        nearest, k = distance.min(1)
-        movable = torch.isfinite(nearest)
-        step = (
-            slope[index, k]
-            * ((nearest + 1e-9) * (1 + DEEPFOOL_OVERSHOOT) / length[index, k])[:, None]
-        )
-        active, point = active[movable], margin.clip(point + step)[movable]
-        if not len(active):
-            break
-    return result
-
-
-def _shrink(
-    margin: _Margin, origin: torch.Tensor, found: torch.Tensor, label: torch.Tensor
-) -> torch.Tensor:
-    """Pull adversarial points along the segment to x, to where the decision changes."""
-    known = torch.isfinite(found).all(1)
-    x, label = origin[known], label[known]
-    if not len(x):
-        return found
-    direction = found[known] - x
-    lo = torch.zeros(len(x), dtype=x.dtype, device=x.device)
-    hi = torch.ones_like(lo)
-    m_lo, _ = margin.at(x, label)
-    m_hi, _ = margin.at(x + direction, label)
-    for i in range(BOUNDARY_STEPS):
-        middle = (lo + hi) / 2
-        if i % 3 != 2:  # false position, a little on the far side; every third step halves
-            secant = lo + (hi - lo) * (m_lo / (m_lo - m_hi))
-            width = hi - lo
-            secant = secant + 1e-3 * width if i % 3 == 1 else secant + 1e-9
-            usable = torch.isfinite(secant) & (secant > lo) & (secant < hi)
-            middle = torch.where(usable, secant, middle)
-        m, fooled = margin.at(x + middle[:, None] * direction, label)
-        lo, m_lo = torch.where(fooled, lo, middle), torch.where(fooled, m_lo, m)
-        hi, m_hi = torch.where(fooled, middle, hi), torch.where(fooled, m, m_hi)
-    result = found.clone()
-    result[known] = x + hi[:, None] * direction
+        gap, slope, _ = margin.linearised(point, label[active])
+        distance = gap / norm(slope)
+        nearest, k = torch.where(torch.isfinite(distance), distance, torch.inf).min(1)
+        index = torch.arange(len(k), device=k.device)
+        step = nearest_on_plane(point, slope[index, k], gap[index, k], margin.bounds)
+        movable = torch.isfinite(nearest) & torch.isfinite(step).all(1)
+        active, point = active[movable], step[movable]
     return result
 
 
 def _refine(
-    margin: _Margin, origin: torch.Tensor, found: torch.Tensor, label: torch.Tensor, steps: int
+    margin: Margin, origin: torch.Tensor, found: torch.Tensor, label: torch.Tensor, steps: int
 ) -> torch.Tensor:
     """Fast minimum norm from adversarial points, all lengths in units of each first radius."""
     known = torch.isfinite(found).all(1)
@@ -275,23 +305,23 @@ def _refine(
     if not len(x) or steps == 0:
         return found
     best = found[known]
-    best_norm = _norm(best - x)
+    best_norm = norm(best - x)
     point, radius, unit = best, best_norm, best_norm
     for i in range(steps):
         decay = (1 + np.cos(np.pi * i / steps)) / 2
         rate, shrink = 0.01 + 0.49 * decay, 0.001 + 0.049 * decay
-        m, fooled, slope = margin.gradient(point, label)
-        norm = _norm(point - x)
-        better = fooled & (norm < best_norm)
+        fooled, slope = margin.gradient(point, label)
+        size = norm(point - x)
+        better = fooled & (size < best_norm)
         best = torch.where(better[:, None], point, best)
-        best_norm = torch.where(better, norm, best_norm)
+        best_norm = torch.where(better, size, best_norm)
         radius = torch.where(
-            fooled, torch.minimum(radius, norm) * (1 - shrink), radius * (1 + shrink)
+            fooled, torch.minimum(radius, size) * (1 - shrink), radius * (1 + shrink)
         )
         radius = torch.minimum(radius, best_norm)
-        length = _norm(slope).clamp_min(1e-300)
+        length = norm(slope).clamp_min(1e-300)
         moved = point + (rate * unit / length)[:, None] * slope - x
-        size = _norm(moved).clamp_min(1e-300)
+        size = norm(moved).clamp_min(1e-300)
         point = margin.clip(x + moved * (radius / size).clamp_max(1.0)[:, None])
     result = found.clone()
     result[known] = best
@@ -305,6 +335,6 @@ def _scatter(origin: torch.Tensor, best: torch.Tensor, seed: int, attempt: int) 
         key = np.frombuffer(row.tobytes(), np.uint32)
         rows.append(np.random.default_rng([seed, attempt, *key]).standard_normal(row.size))
     noise = torch.from_numpy(np.array(rows)).to(origin)
-    radius = _norm(best - origin)
+    radius = norm(best - origin)
     radius = torch.where(torch.isfinite(radius), radius / 2, 1.0)
-    return origin + noise * (radius / _norm(noise))[:, None]
+    return origin + noise * (radius / norm(noise))[:, None]
