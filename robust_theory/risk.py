@@ -1,0 +1,390 @@
+"""Optimal adversarial risk of two classes: the least error that any classifier can have on a sample.
+
+A classifier errs on a sample if somewhere in the ball of radius eps around it the answer is wrong.
+Of two samples with different labels whose balls meet it errs on one at least, so the pairs of a
+(weighted) matching bound every classifier's risk from below; by Koenig's theorem a set of samples
+of the same weight touches all pairs, and the classifier that gives those up errs nowhere else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robust_theory import matching
+from robust_theory.arguments import Floats, exact_rational, probability
+from robust_theory.arithmetic import enclose
+from robust_theory.claim import A_PROBABILITY, Claim, Interval
+from robust_theory.conflict import (
+    Conflicts,
+    Indices,
+    Norm,
+    Sample,
+    are_conflicts,
+    find_conflicts,
+    read_norm,
+    read_samples,
+    still_conflict,
+)
+from robust_theory.neighbours import nearest
+from robust_theory.weights import Weights, two_class_weights
+
+
+@dataclass(frozen=True, eq=False)
+class Ball:
+    """What an adversary may do: move a point by at most `eps` in `norm`, or by less if not closed."""
+
+    norm: Norm
+    eps: Fraction
+    closed: bool
+
+
+@dataclass(frozen=True, eq=False)
+class OptimalRisk:
+    """The optimal adversarial risk on two samples, with what proves it.
+
+    Parameters
+    ----------
+    risk : Fraction
+        The least weight on which a classifier must err, exactly.
+    matching : array (m, 2)
+        Conflicting pairs, as indices into the two samples.
+    mass : array (m,)
+        Weight of each pair, in units of ``1 / weights.total``.
+    cover0, cover1 : array
+        Samples that the optimal classifier gives up; every conflict contains one of them.
+    weights : Weights
+        Weights of the samples, first class first.
+    samples : pair of Sample, or None
+        The points; None for a relation.
+    ball : Ball or None
+        The adversary; None for a relation.
+    relation : CSR array or None
+        The conflicts as they were given.
+    """
+
+    risk: Fraction
+    matching: Indices
+    mass: NDArray[Any]
+    cover0: Indices
+    cover1: Indices
+    weights: Weights
+    samples: tuple[Sample, Sample] | None
+    ball: Ball | None
+    relation: Any
+
+    @property
+    def lower(self) -> Fraction:
+        """The risk: a lower bound for every classifier."""
+        return self.risk
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Number of samples of each class."""
+        if self.samples is None:
+            return int(self.relation.shape[0]), int(self.relation.shape[1])
+        return len(self.samples[0]), len(self.samples[1])
+
+    @property
+    def survivors(self) -> tuple[Indices, Indices]:
+        """Samples on which the optimal classifier does not err, for any move of the adversary."""
+        n0, n1 = self.sizes
+        return np.setdiff1d(np.arange(n0), self.cover0), np.setdiff1d(np.arange(n1), self.cover1)
+
+    @property
+    def common_points(self) -> Floats:
+        """Where the adversary sends both points of each matched pair: half-way, in doubles."""
+        first, second, _ = self._points()
+        x, z = first.points[self.matching[:, 0]], second.points[self.matching[:, 1]]
+        return x / 2 + z / 2
+
+    def classifier(self, points: Any) -> Indices:
+        """Labels, 0 or 1, by an optimal classifier: the class of the nearest survivor.
+
+        `points` are in the unit of eps: images already divided by the scale. The balls of surviving samples of different classes do not meet, so inside such a ball its
+        own class is nearest, and the classifier errs under attack on the cover only.
+        """
+        first, second, ball = self._points()
+        kept = self.survivors
+        if not len(kept[0]) or not len(kept[1]):
+            return np.full(len(np.asarray(points)), int(len(kept[1]) > 0), np.int64)
+        table = np.concatenate([first[kept[0]].points, second[kept[1]].points])
+        return (nearest(table, points, ball.norm) >= len(kept[0])).astype(np.int64)
+
+    def verify(self) -> bool:
+        """Whether matching and cover prove the risk, checked in exact arithmetic, without a solver."""
+        return not self.problems()
+
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the proof, as sentences; nothing if `verify` holds."""
+        return _problems(self)
+
+    def _points(self) -> tuple[Sample, Sample, Ball]:
+        if self.samples is None or self.ball is None:
+            raise ValueError("a relation has no points: only optimal_risk(X0, X1, ...) knows them")
+        return *self.samples, self.ball
+
+
+def optimal_risk(
+    X0: Any,
+    X1: Any,
+    eps: Any,
+    norm: str = "l2",
+    *,
+    weights0: Any = None,
+    weights1: Any = None,
+    prior0: Any = 0.5,
+    closed: bool = True,
+    scale: Any = None,
+) -> OptimalRisk:
+    """Least adversarial risk that any classifier can have on these samples, exactly.
+
+    Parameters
+    ----------
+    X0, X1 : array (n0, ...), (n1, ...)
+        Samples of the two classes. Integers are compared exactly; floats mean their printed decimals.
+    eps : number or str
+        Radius of the adversary's ball, in the unit of the points; ``"8/255"`` is a ratio.
+    norm : {"l2", "linf", "l1"}
+        Its norm.
+    weights0, weights1 : sequence, optional
+        Weights inside each class, divided by their sum; equal by default.
+    prior0 : number
+        Weight of the first class.
+    closed : bool
+        Whether the ball contains its boundary.
+    scale : number, optional
+        The points are ``X / scale``, as for 8-bit images with scale 255.
+
+    Raises
+    ------
+    ValueError
+        If a class is empty that has a positive prior, or an argument has no meaning.
+
+    Notes
+    -----
+    The adversary may leave a grid or a box: a common point of two balls lies half-way between
+    their centres, inside any convex set that contains both, but not on every grid.
+
+    Source: bhagoji2019, Theorem 1; pydi2020; in the chapter 001, section 17.6.6.
+    """
+    first, second = read_samples({"X0": X0, "X1": X1}, scale)
+    ball = Ball(read_norm(norm), exact_rational(eps, "eps"), closed)
+    weights = two_class_weights((len(first), len(second)), weights0, weights1, prior0)
+    found = find_conflicts(first, second, ball.norm, ball.eps, closed=closed)
+    return _solve(found.rows, found.columns, weights, (first, second), ball, None)
+
+
+def optimal_risk_of_relation(
+    relation: Any, *, weights0: Any = None, weights1: Any = None, prior0: Any = 0.5
+) -> OptimalRisk:
+    """As `optimal_risk`, for any adversary: what counts is which pairs it can confuse.
+
+    Parameters
+    ----------
+    relation : array or sparse array (n0, n1)
+        Non-zero where sample i of class 0 and sample j of class 1 have a possible input in common.
+    """
+    from scipy.sparse import csr_array
+
+    graph = csr_array(relation)
+    rows, columns = graph.nonzero()
+    order = np.lexsort((columns, rows))
+    rows, columns = rows[order].astype(np.int64), columns[order].astype(np.int64)
+    weights = two_class_weights(graph.shape, weights0, weights1, prior0)
+    kept = matching.adjacency(rows, columns, graph.shape)
+    return _solve(rows, columns, weights, None, None, kept)
+
+
+def common_inputs(reach0: Any, reach1: Any) -> Any:
+    """The relation of samples that share a possible input.
+
+    Parameters
+    ----------
+    reach0, reach1 : array or sparse array (n0, k), (n1, k)
+        Non-zero where the adversary can turn a sample into one of k inputs.
+
+    Returns
+    -------
+    CSR array (n0, n1) for `optimal_risk_of_relation`.
+    """
+    from scipy.sparse import csr_array
+
+    tables = [csr_array(reach) != 0 for reach in (reach0, reach1)]
+    if tables[0].shape[1] != tables[1].shape[1]:
+        raise ValueError(
+            "reach0 and reach1 must have a column for each input, got "
+            f"{tables[0].shape[1]} and {tables[1].shape[1]} columns"
+        )
+    return csr_array(tables[0].astype(np.int64) @ tables[1].astype(np.int64).T != 0)
+
+
+def optimal_risks(
+    X0: Any,
+    X1: Any,
+    eps: Sequence[Any],
+    norm: str = "l2",
+    *,
+    weights0: Any = None,
+    weights1: Any = None,
+    prior0: Any = 0.5,
+    closed: bool = True,
+    scale: Any = None,
+) -> tuple[Fraction, ...]:
+    """``optimal_risk(...).risk`` for each of several eps, with one pass over the distances."""
+    radii = [exact_rational(radius, "eps") for radius in eps]
+    if not radii:
+        return ()
+    first, second = read_samples({"X0": X0, "X1": X1}, scale)
+    metric = read_norm(norm)
+    weights = two_class_weights((len(first), len(second)), weights0, weights1, prior0)
+    found = find_conflicts(first, second, metric, max(radii), closed=closed)
+    risks = []
+    for radius in radii:
+        kept = still_conflict(first, second, found, metric, radius, closed=closed)
+        pairs = Conflicts(found.rows[kept], found.columns[kept], found.keys[kept], found.shape)
+        risks.append(risk_of_conflicts(pairs, weights))
+    return tuple(risks)
+
+
+def risk_of_conflicts(found: Conflicts, weights: Weights) -> Fraction:
+    """The optimal risk when these are all the conflicts."""
+    return _flow(found.rows, found.columns, weights, found.shape)[0]
+
+
+class Certified(Protocol):
+    """A result that `population_lower_bound` can read."""
+
+    @property
+    def lower(self) -> Fraction:
+        """A lower bound on every classifier's risk on the sample."""
+
+    @property
+    def weights(self) -> Weights:
+        """Weights of the sample's points."""
+
+
+def population_lower_bound(result: Certified, delta: Any) -> float:
+    """Adversarial risk that every classifier has on the population, with probability 1 - delta.
+
+    L* of the sample, less ``sqrt(log(1 / delta) / 2 * sum of squared weights)``, and never below
+    0; rounded down. The points of each class must be independent draws from it, or all points
+    independent draws with their labels; the classifier may be trained on them.
+    """
+    level = probability(delta, "delta", open=True)
+    bound = enclose(_population, result.lower, result.weights.sum_of_squares, level)
+    return max(0.0, bound.lo)
+
+
+def _population(m: Any, lower: Any, squares: Any, delta: Any) -> Any:
+    return m.number(lower) - m.sqrt(-m.log(delta) / 2 * m.number(squares))
+
+
+def _flow(
+    rows: Indices, columns: Indices, weights: Weights, sizes: tuple[int, int]
+) -> tuple[Fraction, Indices, NDArray[Any]]:
+    """The risk, and the pairs with the weight that they carry."""
+    if not len(rows):
+        return Fraction(0), np.zeros((0, 2), np.int64), np.zeros(0, np.int64)
+    if weights.uniform:
+        partner = matching.maximum_matching(matching.adjacency(rows, columns, sizes))
+        taken = np.flatnonzero(partner >= 0)
+        pairs = np.stack([taken, partner[taken]], axis=1)
+        share = weights.shares[0]
+        mass = np.full(len(pairs), share, np.int64 if share < 2**32 else object)
+        return Fraction(len(pairs) * share, weights.total), pairs, mass
+    left, right = list(weights.shares[: sizes[0]]), list(weights.shares[sizes[0] :])
+    carried = matching.maximum_flow(rows, columns, left, right)
+    used = np.flatnonzero(carried > 0)
+    pairs = np.stack([rows[used], columns[used]], axis=1)
+    return Fraction(int(carried.sum()), weights.total), pairs, carried[used]
+
+
+def _solve(
+    rows: Indices,
+    columns: Indices,
+    weights: Weights,
+    samples: tuple[Sample, Sample] | None,
+    ball: Ball | None,
+    relation: Any,
+) -> OptimalRisk:
+    if samples is None:
+        sizes = (int(relation.shape[0]), int(relation.shape[1]))
+    else:
+        sizes = (len(samples[0]), len(samples[1]))
+    risk, pairs, mass = _flow(rows, columns, weights, sizes)
+    graph = matching.adjacency(rows, columns, sizes)
+    order = np.argsort(pairs[:, 1], kind="stable")
+    carried = matching.adjacency(pairs[order, 1], pairs[order, 0], (sizes[1], sizes[0]))
+    spare = _spent(pairs[:, 0], mass, sizes[0]) < np.array(weights.shares[: sizes[0]], object)
+    covered = matching.minimum_cover(graph, carried, spare.astype(bool))
+    cover0, cover1 = np.flatnonzero(covered[0]), np.flatnonzero(covered[1])
+    return OptimalRisk(risk, pairs, mass, cover0, cover1, weights, samples, ball, relation)
+
+
+def _spent(ends: Indices, mass: NDArray[Any], size: int) -> NDArray[Any]:
+    if mass.dtype != object:
+        # bincount adds doubles, so the integers go in two halves that stay exact.
+        low = np.bincount(ends, mass & 0xFFFFFF, minlength=size).astype(np.int64)
+        high = np.bincount(ends, mass >> 24, minlength=size).astype(np.int64)
+        return low.astype(object) + high.astype(object) * 2**24
+    spent = np.zeros(size, object)
+    np.add.at(spent, ends, mass)
+    return spent
+
+
+def _problems(result: OptimalRisk) -> tuple[str, ...]:
+    found: list[str] = []
+    shares, total = result.weights.shares, result.weights.total
+    n0, n1 = result.sizes
+    if len(shares) != n0 + n1 or min(shares) < 0 or sum(shares) != total:
+        return ("the weights are not one number of at least 0 per sample that sum to 1",)
+    pairs = np.asarray(result.matching)
+    if pairs.ndim != 2 or pairs.shape[1] != 2 or len(pairs) != len(result.mass):
+        return ("the matching is not a list of pairs with a mass each",)
+    rows, columns = pairs[:, 0], pairs[:, 1]
+    for ends, size in ((rows, n0), (columns, n1)):
+        if len(ends) and not (0 <= ends.min() and ends.max() < size):
+            return ("the matching names a sample that does not exist",)
+    if len(pairs) and not (result.mass >= 0).all():
+        found.append("a pair of the matching has a negative mass")
+    for ends, given in ((rows, shares[:n0]), (columns, shares[n0:])):
+        if (_spent(ends, np.asarray(result.mass), len(given)) > np.array(given, object)).any():
+            found.append("a sample is matched beyond its weight")
+    covers = []
+    for cover, size in ((result.cover0, n0), (result.cover1, n1)):
+        inside = np.zeros(size, bool)
+        if len(cover) and not (0 <= np.min(cover) and np.max(cover) < size):
+            return (*found, "the cover names a sample that does not exist")
+        inside[cover] = True
+        covers.append(inside)
+    matched = sum(np.asarray(result.mass).tolist())
+    covered = sum(
+        share for share, inside in zip(shares, np.concatenate(covers), strict=True) if inside
+    )
+    if not matched == covered == result.risk * total:
+        found.append(
+            f"the matching weighs {matched}/{total}, the cover {covered}/{total}, the risk is {result.risk}"
+        )
+    kept = [np.flatnonzero(~inside) for inside in covers]
+    if result.samples is None or result.ball is None:
+        if len(pairs) and not (result.relation[rows, columns] != 0).all():
+            found.append("a matched pair does not conflict")
+        if result.relation[kept[0]][:, kept[1]].nnz:
+            found.append("the cover misses a conflict")
+        return tuple(found)
+    (first, second), ball = result.samples, result.ball
+    if not are_conflicts(
+        first, second, rows, columns, ball.norm, ball.eps, closed=ball.closed
+    ).all():
+        found.append("a matched pair does not conflict")
+    left = find_conflicts(first[kept[0]], second[kept[1]], ball.norm, ball.eps, closed=ball.closed)
+    if len(left):
+        found.append("the cover misses a conflict")
+    return tuple(found)
