@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -194,24 +194,30 @@ def _grouped(measures: Any) -> tuple[Floats | list[Fraction], NDArray[np.int64]]
         spacing = float(np.finfo(array.dtype).eps)
         _check_sum(math.fsum(values * multiplicities), array.size, spacing)
         return values, multiplicities
-    return _grouped_exactly(array.tolist())
-
-
-def _grouped_exactly(measures: list[Any]) -> tuple[list[Fraction], NDArray[np.int64]]:
-    occurrences: Counter[Fraction] = Counter()
+    if array.dtype.kind in "iu":
+        values, multiplicities = np.unique(array, return_counts=True)
+        return _grouped_exactly(dict(zip(values.tolist(), multiplicities.tolist(), strict=True)))
     try:
-        for value, times in Counter(measures).items():
-            occurrences[exact_rational(value, "class measures")] += times
+        return _grouped_exactly(Counter(array.tolist()))
     except TypeError:  # not hashable
         raise ValueError("class measures must be a sequence of numbers, got nested ones") from None
+
+
+def _grouped_exactly(
+    multiplicities: Mapping[Any, int],
+) -> tuple[list[Fraction], NDArray[np.int64]]:
+    occurrences: Counter[Fraction] = Counter()
+    for value, times in multiplicities.items():
+        occurrences[exact_rational(value, "class measures")] += times
     values = sorted(occurrences)
-    total = sum(value * occurrences[value] for value in values)
-    counts = all(isinstance(value, int) for value in measures)
+    total = sum((value * occurrences[value] for value in values), Fraction(0))
+    counts = all(isinstance(value, int) for value in multiplicities)
     if values[0] < 0 or (values[-1] > 1 and not counts):
         wrong = values[0] if values[0] < 0 else values[-1]
         raise ValueError(f"class measures must lie in [0, 1], got {_printed(wrong)}")
     if not counts or total == 0:
-        _check_sum(total, len(measures), float(np.finfo(np.float64).eps))
+        classes = sum(occurrences.values())
+        _check_sum(total, classes, float(np.finfo(np.float64).eps))
     return values, np.array([occurrences[value] for value in values])
 
 

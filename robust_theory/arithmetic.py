@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from robust_theory.claim import Interval
+from robust_theory.claim import ANY_NUMBER, Interval
 
 _Read = TypeVar("_Read")
 _MOST_BITS = 1 << 14
@@ -150,17 +150,21 @@ class Symbols:
         return self._sympy.Symbol(name, positive=True)
 
 
-def enclose(formula: Callable[..., Any], *arguments: Any) -> Interval:
+def enclose(
+    formula: Callable[..., Any], *arguments: Any, within: Interval = ANY_NUMBER
+) -> Interval:
     """Return doubles around ``formula(Balls(), *arguments)``, rounded outwards.
 
-    The precision grows until the ball is narrower than the spacing of doubles at its middle.
+    The precision grows until the ball is narrower than the spacing of doubles at its middle. What
+    lies outside of `within`, which contains the value for another reason, is cut off.
 
     Raises
     ------
     ArithmeticError
         If 2^14 bits do not suffice, as for a value of exactly 0.
     """
-    return _refined(formula, arguments, _narrow)
+    box = _refined(formula, arguments, _narrow)
+    return Interval(max(box.lo, within.lo), min(box.hi, within.hi))
 
 
 def exceeds(formula: Callable[..., Any], *arguments: Any, level: Fraction) -> bool:

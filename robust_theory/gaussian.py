@@ -50,7 +50,7 @@ def log_sf(x: Floats) -> Floats:
     """log P(Z > x), within 40 u."""
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         upper = -x * x / 2 + np.log(mills(np.maximum(x, 0)) / _ROOT_TWO_PI)
-        return np.where(x >= 0, upper, np.log1p(-sf(np.maximum(-x, 0))))
+        return np.asarray(np.where(x >= 0, upper, np.log1p(-sf(np.maximum(-x, 0)))))
 
 
 def isf(c: Floats, complement: Floats) -> Floats:
@@ -99,7 +99,7 @@ def errors(c: Floats, a: Floats, eps: Floats, increments: Floats) -> tuple[Float
             return np.full((1, 1), 40 * _U), of_tail
         # eps times the derivative, relative to the value: at most 1 for c <= 1/2.
         magnified = np.where(np.isinf(e), 0, e * density(a + e) / increments)
-    return (50 + np.nan_to_num(magnified)) * _U, of_tail
+    return (40 + np.nan_to_num(magnified)) * _U, of_tail
 
 
 def _minority(c: Floats, _: Floats, a: Floats, eps: Floats) -> tuple[Floats, Floats]:

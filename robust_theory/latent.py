@@ -31,6 +31,7 @@ from robust_theory.claim import A_DISTANCE, A_PROBABILITY, Claim, Interval
 
 _U = 2.0**-53
 _TINY = 2.0**-1070  # above the few roundings that a term can suffer among the subnormal numbers
+_A_LOG_PROBABILITY = Interval(-math.inf, 0.0)
 _BLOCK = 1 << 15  # doubles per block: the temporaries of a block fit into a core's cache
 
 
@@ -248,14 +249,15 @@ def _lower(classes: ClassMeasures, eps: Floats) -> Floats:
         return np.zeros(eps.shape)
     c, q, times = classes.measures, classes.complements, classes.multiplicities
     a = gaussian.isf(c, q)
-    added, lost = _additions(c.size), times.sum() * _TINY
+    added = _additions(c.size)
+    lost = np.where(np.isinf(eps), 0.0, times.sum() * _TINY)
     result = np.empty(eps.shape)
     for block in _blocks(eps.size, c.size):
         increments, tails = gaussian.increments(c, q, a, eps[block])
         error, tail_error = gaussian.errors(c, a, eps[block], increments)
-        least = (increments * ((1 - error) * times)).sum(axis=1) * (1 - added) - lost
-        tail = (tails * ((1 + tail_error) * times)).sum(axis=1) * (1 + added) + lost
-        result[block] = np.maximum(np.maximum(least, 0), _one_minus(tail, eps[block]))
+        least = (increments * ((1 - error) * times)).sum(axis=1) * (1 - added) - lost[block]
+        tail = (tails * ((1 + tail_error) * times)).sum(axis=1) * (1 + added) + lost[block]
+        result[block] = np.maximum(np.maximum(least, 0), _one_minus(tail))
     return result
 
 
@@ -270,8 +272,7 @@ def _log_tail(classes: ClassMeasures, eps: Floats) -> Floats:
     far = np.flatnonzero(lower > 0.5)
     for block in _blocks(far.size, c.size):
         e = eps[far[block]]
-        logs = gaussian.log_tails(c, q, a, e)
-        total = special.logsumexp(logs + np.log(times), axis=1)
+        total = _log_sum(gaussian.log_tails(c, q, a, e) + np.log(times))
         # At most (24 + |log c| + 12 x) u for a term exp(-x), and x at most about |total|. No
         # double stands for less than -1.8e308, except that the tail of an infinite eps is 0.
         total = np.maximum(total * (1 - 64 * _U), -np.finfo(np.float64).max)
@@ -281,7 +282,8 @@ def _log_tail(classes: ClassMeasures, eps: Floats) -> Floats:
 
 def _limits(low: Floats, high: Floats, eps: Floats) -> tuple[Floats, Floats]:
     """B(eps) over all measures between the limits: from below, and from above."""
-    added, lost = _additions(low.size), low.size * _TINY
+    added = _additions(low.size)
+    lost = np.where(np.isinf(eps), 0.0, low.size * _TINY)
     lo, hi = np.empty(eps.shape), np.empty(eps.shape)
     for block in _blocks(eps.size, low.size):
         e = eps[block]
@@ -292,11 +294,11 @@ def _limits(low: Floats, high: Floats, eps: Floats) -> tuple[Floats, Floats]:
         top = special.ndtr(e / 2)[:, None]
         greatest = special.erf(e / math.sqrt(8))[:, None] * (1 + 8 * _U)
         most = np.where((low <= top) & (top <= high), greatest, most)
-        tail_high = (tails_high * (1 + tail_error_high)).sum(axis=1) * (1 + added) + lost
+        tail_high = (tails_high * (1 + tail_error_high)).sum(axis=1) * (1 + added) + lost[block]
         tail_low = (tails_low * np.maximum(1 - tail_error_low, 0)).sum(axis=1) * (1 - added)
-        lo[block] = np.maximum(least.sum(axis=1) * (1 - added) - lost, _one_minus(tail_high, e))
+        lo[block] = np.maximum(least.sum(axis=1) * (1 - added) - lost[block], _one_minus(tail_high))
         hi[block] = np.minimum(
-            most.sum(axis=1) * (1 + added) + lost, np.nextafter(1 - tail_low, np.inf)
+            most.sum(axis=1) * (1 + added) + lost[block], np.nextafter(1 - tail_low, np.inf)
         )
     return np.clip(lo, 0, 1), np.where(eps == 0, 0.0, np.clip(hi, 0, 1))
 
@@ -316,11 +318,18 @@ def _terms(c: Floats, eps: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     return increments, tails, error, tail_error
 
 
-def _one_minus(tail: Floats, eps: Floats) -> Floats:
-    """1 - tail rounded down, 0 for a tail above 1; at an infinite eps the tail is 0."""
-    tail = np.where(np.isinf(eps), 0.0, np.minimum(tail, 1.0))
+def _one_minus(tail: Floats) -> Floats:
+    """1 - tail rounded down, 0 for a tail above 1."""
+    tail = np.minimum(tail, 1.0)
     result = 1 - tail
     return np.where(1 - result < tail, np.nextafter(result, 0), result)
+
+
+def _log_sum(logs: Floats) -> Floats:
+    """log of the sum of exp over the last axis; -inf where all of them are."""
+    peak = np.maximum(logs.max(axis=-1), -np.finfo(np.float64).max)
+    with np.errstate(divide="ignore", under="ignore"):
+        return np.asarray(peak + np.log(np.exp(logs - peak[..., None]).sum(axis=-1)))
 
 
 def _additions(terms: int) -> float:
@@ -414,7 +423,9 @@ def _probability_enclosure(measures: Any, eps: Any) -> Interval:
     c, e = exact_measures(measures), float(budgets(eps))
     if e == 0 or c[-1][0] == 1:
         return Interval(0.0, 0.0)
-    return Interval(1.0, 1.0) if e == math.inf else enclose(_probability, c, exact_rational(eps))
+    if e == math.inf:
+        return Interval(1.0, 1.0)
+    return enclose(_probability, c, exact_rational(eps), within=A_PROBABILITY)
 
 
 def _log_tail_enclosure(measures: Any, eps: Any) -> Interval:
@@ -423,7 +434,7 @@ def _log_tail_enclosure(measures: Any, eps: Any) -> Interval:
         return Interval(0.0, 0.0)
     if e == math.inf:
         return Interval(-math.inf, -math.inf)
-    return enclose(_log_of_tail, c, exact_rational(eps))
+    return enclose(_log_of_tail, c, exact_rational(eps), within=_A_LOG_PROBABILITY)
 
 
 def _quantile_enclosure(measures: Any, q: Any = None, *, tail: Any = None) -> Interval:
@@ -480,7 +491,7 @@ FOOLING_LOG_TAIL = Claim(
     value=fooling_log_tail,
     enclosure=_log_tail_enclosure,
     broken_hypotheses=_broken,
-    possible=Interval(-math.inf, 0.0),
+    possible=_A_LOG_PROBABILITY,
 )
 FOOLING_QUANTILE = Claim(
     name="latent-fooling-quantile",
