@@ -30,3 +30,9 @@ def test_examples_on_pages_print_what_they_say(page: Path) -> None:
 @pytest.mark.parametrize("name", [m.name for m in pkgutil.iter_modules(robust_theory.__path__)])
 def test_examples_in_docstrings_print_what_they_say(name: str) -> None:
     assert doctest.testmod(importlib.import_module(f"robust_theory.{name}")).failed == 0
+
+
+@pytest.mark.parametrize("claim", robust_theory.CLAIMS, ids=lambda claim: claim.name)
+def test_every_source_is_in_the_bibliography(claim: robust_theory.Claim) -> None:
+    bibliography = (ROOT / "docs" / "references.bib").read_text(encoding="utf-8")
+    assert f"{{{claim.source.partition(',')[0]}," in bibliography
