@@ -55,9 +55,9 @@ def increasing_inverse(
         return sympy.Function(name)(level)
     from flint import arb, ctx
 
-    target = m.number(level)
+    target, least = m.number(level), arb(2) ** (8 - ctx.prec)
     lo, hi = m.number(lo).mid(), m.number(hi).mid()
-    for _ in range(2 * ctx.prec):
+    while hi - lo > least * abs(hi):
         middle = ((lo + hi) / 2).mid()
         there = function(middle)
         if there < target:
@@ -65,7 +65,12 @@ def increasing_inverse(
         elif there > target:
             hi = middle
         else:
-            break
-        if (hi - lo) < abs(hi) * arb(2) ** (4 - ctx.prec):
-            break
+            return _around_root(function, target, middle, least)
     return lo.union(hi)
+
+
+def _around_root(function: Callable[[Any], Any], target: Any, x: Any, width: Any) -> Any:
+    """A ball around x at whose ends the function is certainly below and above the target."""
+    while not (function(x - width) < target < function(x + width)):
+        width = 4 * width
+    return (x - width).union(x + width)
