@@ -36,6 +36,13 @@ def number(value: float | str | None, digits: int = 5, rounding: str = ROUND_HAL
     return f"{float(Context(prec=digits, rounding=rounding).create_decimal(repr(real))):.{digits}g}"
 
 
+def cell_text(cell: float | str | None) -> str:
+    """Return a table's cell: numbers in four significant digits, text as it is."""
+    if isinstance(cell, str) and cell not in ("Infinity", "-Infinity"):
+        return clean(cell)
+    return number(cell, 4)
+
+
 def band(lo: float | str | None, hi: float | str | None) -> str:
     """Return ``[lo, hi]`` rounded outwards, to a hundredth of its width; "" for one number."""
     if lo is None or hi is None:

@@ -83,6 +83,31 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Numbers side by side, such as a paper's table with our measurements in its layout.
+
+    Parameters
+    ----------
+    title, note : str
+        What it shows; what must be known to read it.
+    columns : tuple of str
+        Heads; the first names what the rows are.
+    rows : tuple of tuple
+        As many cells each as there are columns: text, numbers, or None for a cell that the
+        budget left out.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | float | None, ...], ...]
+    note: str
+
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError(f"every row of a table needs {len(self.columns)} cells")
+
+
+@dataclass(frozen=True)
 class Measurement:
     """One row's outcome: the claim's arguments (JSON values), evidence, and what to plot.
 
@@ -98,11 +123,15 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Instance:
-    """One row of the report before it is measured."""
+    """One row of the report before it is measured.
+
+    `skipped` says why the budget leaves it out; nothing of it is then carried out.
+    """
 
     name: str
     parameters: Mapping[str, Json]
     needs: tuple[Unit, ...] = ()
+    skipped: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,6 +158,9 @@ class Experiment:
         ``(parameters, inputs, seed, alpha) -> Measurement``, where `inputs` maps keys to `Result`.
     resolution : float
         Equality claims: widest band that counts as a decision, fixed here beforehand.
+    tables : callable
+        `Options` to units whose values are the fields of a `Table`, made when a row of the
+        experiment is selected. They need units of the rows, and never change a verdict.
     """
 
     name: str
@@ -142,6 +174,7 @@ class Experiment:
     instances: Callable[[Options], tuple[Instance, ...]]
     measure: Callable[[Mapping[str, Json], Mapping[str, Result], int, float], Measurement]
     resolution: float = float("inf")
+    tables: Callable[[Options], tuple[Unit, ...]] = lambda options: ()
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ def _render(report: Mapping[str, Json], formulas: Mapping[str, str], most: int) 
         lstrip_blocks=True,
     )
     environment.filters.update(
+        cell=display.cell_text,
         number=display.number,
         percent=display.percent,
         duration=display.duration,

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from validation.display import band, clean, counted, natural, number, percent
-from validation.experiment import Json, Outcome
+from validation.display import band, cell_text, clean, counted, natural, number, percent
+from validation.experiment import Json, Outcome, Table
 from validation.store import write_atomically
 from validation.strict_json import decode, encode, strict
 from validation.verdict import WORDS
@@ -26,7 +26,9 @@ _LIMITS = ("value", "lo", "hi")
 _INCIDENTAL = ("started", "wall_seconds", "jobs", "hardware", "command")
 
 
-def assemble(about: Mapping[str, Json], outcomes: Sequence[Outcome]) -> dict[str, Json]:
+def assemble(
+    about: Mapping[str, Json], outcomes: Sequence[Outcome], tables: Sequence[Table] = ()
+) -> dict[str, Json]:
     """Return the content of ``report.json``: strict JSON, the same for any order of `outcomes`.
 
     Parameters
@@ -37,12 +39,14 @@ def assemble(about: Mapping[str, Json], outcomes: Sequence[Outcome]) -> dict[str
         the command that reproduces the row alone.
     outcomes : sequence of Outcome
         One per row; a failed one becomes an ``error``, one left out ``skipped``.
+    tables : sequence of Table
+        Shown as they are, in this order.
 
     Returns
     -------
     dict
-        ``about``, ``alpha`` (the family-wise level), ``counts`` of verdicts, and ``rows``, worst
-        verdict first, then by subject, claim, experiment and instance.
+        ``about``, ``alpha`` (the family-wise level), ``counts`` of verdicts, ``tables``, and
+        ``rows``, worst verdict first, then by subject, claim, experiment and instance.
 
     Raises
     ------
@@ -65,6 +69,7 @@ def assemble(about: Mapping[str, Json], outcomes: Sequence[Outcome]) -> dict[str
         "about": strict({name: about[name] for name in about if name != "commands"}),
         "alpha": about["alpha"],
         "counts": {word: counts[word] for word in WORDS},
+        "tables": [strict(vars(table)) for table in tables],
         "rows": rows,
     }
     _check_consistent(report)
@@ -191,6 +196,11 @@ def _check_consistent(report: Mapping[str, Json]) -> None:
     keys = Counter(row["seed_key"] for row in report["rows"])
     if repeated := [key for key, times in keys.items() if times > 1]:
         raise ValueError(f"seed_key must be unique, got {repeated[0]!r} twice")
+    for table in report["tables"]:
+        if any(len(cells) != len(table["columns"]) for cells in table["rows"]):
+            raise ValueError(
+                f"rows of a table need a cell for each column, not so in {table['title']!r}"
+            )
     for row in report["rows"]:
         if row["curve"] and len({len(row["curve"][name]) for name in _CURVE}) > 1:
             raise ValueError(f"a curve needs equally many numbers, not so in {row['seed_key']!r}")
@@ -199,6 +209,7 @@ def _check_consistent(report: Mapping[str, Json]) -> None:
 def compare(a: Mapping[str, Json], b: Mapping[str, Json]) -> list[str]:
     """Return what two reports differ in, one line each, apart from times, jobs and hardware."""
     lines = list(_differences("about", _essential(a["about"]), _essential(b["about"])))
+    lines += _differences("tables", a["tables"], b["tables"])
     first = {row["seed_key"]: row for row in a["rows"]}
     second = {row["seed_key"]: row for row in b["rows"]}
     for key in sorted(first.keys() | second.keys(), key=natural):
@@ -228,12 +239,21 @@ def _differences(place: str, a: Json, b: Json) -> Iterator[str]:
 
 def show(report: Mapping[str, Json], console: Console) -> None:
     """Print the report as a table, worst verdict first, ending with the counts and the level."""
-    from rich.table import Table
+    from rich import table as rich_table
     from rich.text import Text
 
     tones = ("bold red", "magenta", "yellow", "cyan", "blue", "dim", "green")
     colours = dict(zip(WORDS, tones, strict=True))
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    for given in report["tables"]:
+        shown = rich_table.Table(
+            title=Text(clean(given["title"])), caption=Text(clean(given["note"])), box=None
+        )
+        for name in given["columns"]:
+            shown.add_column(Text(clean(name)), overflow="fold")
+        for cells in given["rows"]:
+            shown.add_row(*(Text(cell_text(cell)) for cell in cells))
+        console.print(shown)
+    table = rich_table.Table(box=None, header_style="bold", pad_edge=False)
     for name, fold in (("verdict", False), ("claim, experiment", True), ("theory", True)):
         table.add_column(name, overflow="fold", no_wrap=not fold)
     table.add_column("observed", overflow="fold")

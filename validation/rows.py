@@ -46,6 +46,8 @@ class Plan:
         How many there are in all under these options.
     fingerprint : str
         SHA-256 of every unit of the catalogue under these options.
+    tables : tuple of Unit
+        Makers of the tables that belong to the rows' experiments.
     """
 
     names: tuple[str, ...]
@@ -54,6 +56,13 @@ class Plan:
     rows: tuple[Row, ...]
     rows_in_catalogue: int
     fingerprint: str
+    tables: tuple[Unit, ...] = ()
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """All that is to be carried out, each after what it needs."""
+        measured = (self.unit(row) for row in self.rows if not row.instance.skipped)
+        return in_order((*measured, *self.tables))
 
     @property
     def row_alpha(self) -> float:
@@ -100,7 +109,9 @@ def plan(names: Iterable[str], options: Options, catalogue: str = CATALOGUE) -> 
         key, times = Counter(row.key for row in rows).most_common(1)[0] if rows else ("", 1)
         if times > 1:
             raise ValueError(f"{times} rows have the key {key!r}")
-        units = in_order([_row_unit(row, catalogue, alpha) for row in rows])
+        tables = {e.name: e.tables(options) for e in experiments}
+        made = [unit for units in tables.values() for unit in units]
+        units = in_order([*(_row_unit(row, catalogue, alpha) for row in rows), *made])
         digests = [[unit.key.encode().hex(), unit_digest(unit)] for unit in units]
     except (TypeError, ValueError) as error:
         raise ValueError(f"the experiments at {catalogue!r} are not sound: {error}") from None
@@ -111,7 +122,10 @@ def plan(names: Iterable[str], options: Options, catalogue: str = CATALOGUE) -> 
             raise ValueError(unknown(name, known))
     chosen = [row for row in rows if not wanted or not _names(row).isdisjoint(wanted)]
     fingerprint = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
-    return Plan(wanted, options, catalogue, tuple(chosen), len(rows), fingerprint)
+    shown = {row.experiment.name for row in chosen}
+    wanted_tables = in_order(unit for name in tables if name in shown for unit in tables[name])
+    makers = tuple(unit for unit in wanted_tables if unit in made)
+    return Plan(wanted, options, catalogue, tuple(chosen), len(rows), fingerprint, makers)
 
 
 def _names(row: Row) -> set[str]:
@@ -149,8 +163,8 @@ def in_order(units: Iterable[Unit]) -> tuple[Unit, ...]:
     return tuple(found.values())
 
 
-def command(names: Sequence[str], chosen: Plan, seed: int) -> str:
-    """Return the command line that gives the same numbers for `names`."""
+def command(names: Sequence[str], chosen: Plan, seed: int, *more: str) -> str:
+    """Return the command line that gives the same numbers for `names`, with `more` flags."""
     words = ["validate", "run"]
     defaults = asdict(Options())
     for name, value in asdict(chosen.options).items():
@@ -162,7 +176,7 @@ def command(names: Sequence[str], chosen: Plan, seed: int) -> str:
     if chosen.catalogue != CATALOGUE:
         words.append(f"--catalogue={chosen.catalogue}")
     guard = ["--"] if any(name.startswith("-") for name in names) else []
-    return shlex.join([*words, *guard, *names])
+    return shlex.join([*words, *more, *guard, *names])
 
 
 # -------------------------------------------------------------------------------- one row

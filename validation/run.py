@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from validation.engine import Watcher, carry_out
-from validation.experiment import Json, Options, Outcome
+from validation.experiment import Json, Options, Outcome, Table
 from validation.machine import hardware, version, versions
 from validation.rows import CATALOGUE, Plan, command, in_order, plan
 from validation.store import Store, write_atomically
 from validation.unit import Failed
 
+_INTERRUPTED = "the run was interrupted before this row"
 _FORMAT = 1  # of run.json and units.sqlite
 
 
@@ -51,14 +52,19 @@ def execute(
         for line in store.damaged:
             watcher.note(f"{line}: it is done again")
         (directory / "report.json").unlink(missing_ok=True)  # of a run that was shorter
-        units = in_order(map(chosen.unit, chosen.rows))
         failures = carry_out(
-            units, store, seed, watcher, options=chosen.options, jobs=jobs, scheduler=scheduler
+            chosen.units,
+            store,
+            seed,
+            watcher,
+            options=chosen.options,
+            jobs=jobs,
+            scheduler=scheduler,
         )
         _keep_traces(directory / "failures.txt", failures)
         about = _about(chosen, config, started, time.perf_counter() - clock)
         about["jobs"] = None if scheduler else jobs
-        found = report.assemble(about, _outcomes(chosen, store, failures))
+        found = report.assemble(about, _outcomes(chosen, store, failures), _tables(chosen, store))
     report.write(found, directory)
     return found
 
@@ -85,7 +91,7 @@ def rebuild(directory: Path, catalogue: str = CATALOGUE) -> dict[str, Json]:
         begin = datetime.fromisoformat(started).timestamp()
         seconds = max(0.0, store.last_finished(begin) - begin)
         about = {**_about(chosen, config, started, seconds), "jobs": None}
-        return report.assemble(about, _outcomes(chosen, store, {}))
+        return report.assemble(about, _outcomes(chosen, store, {}), _tables(chosen, store))
 
 
 def _outcomes(chosen: Plan, store: Store, failures: Mapping[str, Failed]) -> list[Outcome]:
@@ -101,12 +107,26 @@ def _outcomes(chosen: Plan, store: Store, failures: Mapping[str, Failed]) -> lis
                 row,
                 values,
                 error=error,
-                skipped="the run was interrupted before this row" if missing else None,
+                skipped=(row.instance.skipped or _INTERRUPTED) if missing else None,
                 seconds=sum(map(store.seconds, own)),
                 artifacts=tuple(name for u in own if (name := store.artifact(u))),
             )
         )
     return outcomes
+
+
+def _tables(chosen: Plan, store: Store) -> list[Table]:
+    """The tables whose makers have finished."""
+    done = (store.get(unit).result.values for unit in chosen.tables if unit in store)
+    return [
+        Table(
+            values["title"],
+            tuple(values["columns"]),
+            tuple(tuple(cells) for cells in values["rows"]),
+            values["note"],
+        )
+        for values in done
+    ]
 
 
 def _keep_traces(path: Path, failures: Mapping[str, Failed]) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from validation.display import clean, duration
-from validation.rows import Plan, in_order
+from validation.rows import Plan
 from validation.unit import Failed
 
 
@@ -35,13 +35,15 @@ class Display:
             transient=True,
             disable=not self._console.is_terminal,
         )
-        self._units = len(in_order(map(chosen.unit, chosen.rows)))
+        self._units = len(chosen.units)
         self._whole = self._bars.add_task("all units", total=self._units, words="")
         self._running: dict[str, TaskID] = {}
-        self._done = 0
+        self._done: set[str] = set()
 
     def progress(self, key: str, fraction: float, words: str) -> None:
         """Show how far a unit is."""
+        if key in self._done:  # the word came later than the result
+            return
         if key not in self._running:
             self._running[key] = self._bars.add_task(_line(key), total=1.0, words="")
         self._bars.update(self._running[key], completed=fraction, words=_line(words))
@@ -50,19 +52,21 @@ class Display:
         """Count a unit."""
         self._leave(key)
         if self._bars.disable:
-            self._print(f"{self._done}/{self._units} {_line(key)} {duration(seconds)}")
+            self._print(f"{len(self._done)}/{self._units} {_line(key)} {duration(seconds)}")
 
     def failed(self, key: str, failure: Failed) -> None:
         """Say why a unit was given up."""
         self._leave(key)
-        self._print(f"{self._done}/{self._units} {_line(key)} failed: {_line(failure.message)}")
+        self._print(
+            f"{len(self._done)}/{self._units} {_line(key)} failed: {_line(failure.message)}"
+        )
 
     def note(self, line: str) -> None:
         """Say something else."""
         self._print(f"validate: {_line(line)}")
 
     def _leave(self, key: str) -> None:
-        self._done += 1
+        self._done.add(key)
         self._bars.advance(self._whole)
         if key in self._running:
             self._bars.remove_task(self._running.pop(key))
