@@ -3,11 +3,11 @@
 Names are loaded when they are first used, so importing the package is quick.
 """
 
-from __future__ import annotations
+from importlib import import_module
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+# Type checkers take this name for true. To import it from typing would triple the time that
+# importing this package takes.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from robust_theory.catalogue import CLAIMS as CLAIMS
     from robust_theory.claim import Claim as Claim
@@ -62,13 +62,13 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    value: object = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__
