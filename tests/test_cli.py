@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -19,6 +20,8 @@ from validation.cli import main
 from validation.commands import _number
 from validation.experiment import Options
 from validation.rows import command, plan
+from validation.terminal import Display
+from validation.unit import Failed
 
 ROOT = Path(__file__).parents[1]
 
@@ -271,6 +274,24 @@ def test_doctor_finds_what_is_wrong(validate, monkeypatch):
     status, out, _ = validate("doctor")
     assert status == 1
     assert len(re.findall("^WRONG", out, re.MULTILINE)) == 2  # the folder, and the run in it
+
+
+def test_bars_in_a_terminal_come_and_go(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes any stream for a terminal then
+    stream = io.StringIO()
+    with Display(stream, plan((), Options(), "toy:STEADY")) as display:
+        display.progress("toy/row-0", 0.25, "[bold]training\x1b[2J\n")
+        display.progress("toy/row-1", 0.5, "attacking")
+        time.sleep(0.15)  # rich draws ten times a second
+        display.finished("toy/row-0", 1.5)
+        display.failed("toy/row-1", Failed("ValueError: no"))
+        display.progress("toy/row-0", 0.9, "late")
+        assert [bar.description for bar in display._bars.tasks] == ["all units"]
+        assert display._bars.tasks[0].completed == 2
+    shown = stream.getvalue()
+    assert "[bold]training" in shown
+    assert "\x1b[2J" not in shown
+    assert "2/18 toy/row-1 failed: ValueError: no" in shown
 
 
 # ---------------------------------------------------------------------- hostile surroundings

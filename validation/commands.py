@@ -160,8 +160,8 @@ def _interrupted(reason: BaseException, chosen: Plan, seed: int, directory: Path
     if not holds_run(directory):
         sys.stderr.write(f"validate: {why} before anything was done\n")
         return 130
-    words = [command(chosen.names, chosen, seed), f"--out={directory}", "--resume"]
-    sys.stderr.write(f"validate: {why}; continue with: {' '.join(words)}\n")
+    again = command(chosen.names, chosen, seed, f"--out={directory}", "--resume")
+    sys.stderr.write(f"validate: {why}; continue with: {again}\n")
     return 130
 
 

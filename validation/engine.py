@@ -183,7 +183,7 @@ def _collect(
         if future.status == "cancelled":
             raise ClusterLostError("the scheduler was lost")
         if future.status in ("lost", "pending"):  # with its worker, just now; dask does it again
-            arriving.add(future)
+            arriving.add(future)  # type: ignore[no-untyped-call]
             continue
         unit = todo.pop(future)
         if future.status == "finished":
