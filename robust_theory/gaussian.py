@@ -55,7 +55,7 @@ def log_sf(x: Floats) -> Floats:
 
 def isf(c: Floats, complement: Floats) -> Floats:
     """The x with P(Z > x) = c, from the smaller one of c and its complement 1 - c."""
-    return np.where(c <= 0.5, -special.ndtri(c), special.ndtri(complement))
+    return np.asarray(np.where(c <= 0.5, -special.ndtri(c), special.ndtri(complement)))
 
 
 def increments(c: Floats, complement: Floats, a: Floats, eps: Floats) -> tuple[Floats, Floats]:

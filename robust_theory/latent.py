@@ -8,16 +8,13 @@ threshold a with P(Z > a) = c for a standard normal Z; sf(x) = P(Z > x).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from scipy import optimize, special
 
-from robust_theory import gaussian
+from robust_theory import gaussian, rounded
 from robust_theory.arguments import (
-    ClassMeasures,
     Floats,
     broken,
     budgets,
@@ -30,9 +27,7 @@ from robust_theory.arithmetic import enclose, exceeds, statement
 from robust_theory.claim import A_DISTANCE, A_PROBABILITY, Claim, Interval
 
 _U = 2.0**-53
-_TINY = 2.0**-1070  # above the few roundings that a term can suffer among the subnormal numbers
 _A_LOG_PROBABILITY = Interval(-math.inf, 0.0)
-_BLOCK = 1 << 15  # doubles per block: the temporaries of a block fit into a core's cache
 
 
 def fooling_probability(measures: Any, eps: Any) -> Any:
@@ -63,7 +58,7 @@ def fooling_probability(measures: Any, eps: Any) -> Any:
     Source: fawzi2018, Theorem 1, eq. (1).
     """
     radius = budgets(eps)
-    return _shaped(_lower(class_measures(measures), radius.ravel()), radius)
+    return _shaped(rounded.lower(class_measures(measures), radius.ravel()), radius)
 
 
 def fooling_log_tail(measures: Any, eps: Any) -> Any:
@@ -86,7 +81,7 @@ def fooling_log_tail(measures: Any, eps: Any) -> Any:
     Source: fawzi2018, Theorem 1, eq. (1).
     """
     radius = budgets(eps)
-    return _shaped(_log_tail(class_measures(measures), radius.ravel()), radius)
+    return _shaped(rounded.log_tail(class_measures(measures), radius.ravel()), radius)
 
 
 def fooling_quantile(measures: Any, q: Any = None, *, tail: Any = None) -> float:
@@ -119,18 +114,24 @@ def fooling_quantile(measures: Any, q: Any = None, *, tail: Any = None) -> float
     """
     _, level = _levels(q, tail)
     classes = class_measures(measures)
-    if _constant(classes):
+    if rounded.constant(classes):
         return math.inf
+
+    def bound(eps: float) -> float:
+        return float(rounded.lower(classes, np.array([eps]))[0])
+
     if level <= Fraction(1, 2):
         target = float(level)
         if Fraction(target) < level:
             target = math.nextafter(target, 1)
-        return _crossing(lambda e: float(_lower(classes, np.array([e]))[0]) - target)[1]
+        return rounded.crossing(lambda eps: bound(eps) - target)[1]
     log_target = _log(1 - level) * (1 + 8 * _U)
-    eps = _crossing(lambda e: log_target - float(_log_tail(classes, np.array([e]))[0]))[1]
-    if isinstance(q, float) and _lower(classes, np.array([eps]))[0] < q:
-        eps = _crossing(lambda e: float(_lower(classes, np.array([e]))[0]) - q)[1]
-    return eps
+    least = rounded.crossing(
+        lambda eps: log_target - float(rounded.log_tail(classes, np.array([eps]))[0])
+    )[1]
+    if isinstance(q, float) and bound(least) < q:
+        return rounded.crossing(lambda eps: bound(eps) - q)[1]
+    return least
 
 
 def expected_radius(measures: Any) -> float:
@@ -154,7 +155,7 @@ def expected_radius(measures: Any) -> float:
     Source: fawzi2018, Theorem 2.
     """
     classes = class_measures(measures)
-    if _constant(classes):
+    if rounded.constant(classes):
         return math.inf
     c, q = classes.measures, classes.complements
     terms = gaussian.expected_excess(c, q, gaussian.isf(c, q)) * classes.multiplicities
@@ -185,7 +186,7 @@ def fooling_probability_limits(lower: Any, upper: Any, eps: Any) -> tuple[Any, A
     """
     low, high = _box(lower, upper)
     radius = budgets(eps)
-    lo, hi = _limits(low, high, radius.ravel())
+    lo, hi = rounded.limits(low, high, radius.ravel())
     return _shaped(lo, radius), _shaped(hi, radius)
 
 
@@ -206,12 +207,17 @@ def fooling_quantile_limits(lower: Any, upper: Any, q: Any) -> Interval:
     """
     low, high = _box(lower, upper)
     below, above = _levels(q, None)
-    least = math.nextafter(float(below), 0)
-    most = math.nextafter(float(above), 1)
+    least, most = math.nextafter(float(below), 0), math.nextafter(float(above), 1)
+
+    def limits(eps: float) -> tuple[float, float]:
+        lo, hi = rounded.limits(low, high, np.array([eps]))
+        return float(lo[0]), float(hi[0])
+
     # The quantile is least for the measures with the greatest B.
-    lo, _ = _crossing(lambda e: float(_limits(low, high, np.array([e]))[1][0]) - least)
-    _, hi = _crossing(lambda e: float(_limits(low, high, np.array([e]))[0][0]) - most)
-    return Interval(lo, hi)
+    return Interval(
+        rounded.crossing(lambda eps: limits(eps)[1] - least)[0],
+        rounded.crossing(lambda eps: limits(eps)[0] - most)[1],
+    )
 
 
 def expected_radius_limits(lower: Any, upper: Any) -> Interval:
@@ -237,109 +243,6 @@ def expected_radius_limits(lower: Any, upper: Any) -> Interval:
         terms = gaussian.expected_excess(inner, 1 - inner, gaussian.isf(inner, 1 - inner))
         ends.append(math.inf if (c == 1).any() else math.fsum(terms) * factor)
     return Interval(ends[0], ends[1])
-
-
-def _constant(classes: ClassMeasures) -> bool:
-    return bool(classes.complements[-1] == 0)
-
-
-def _lower(classes: ClassMeasures, eps: Floats) -> Floats:
-    """B(eps) from below: the better of its sum of increments and of one minus its tails."""
-    if _constant(classes):
-        return np.zeros(eps.shape)
-    c, q, times = classes.measures, classes.complements, classes.multiplicities
-    a = gaussian.isf(c, q)
-    added = _additions(c.size)
-    lost = np.where(np.isinf(eps), 0.0, times.sum() * _TINY)
-    result = np.empty(eps.shape)
-    for block in _blocks(eps.size, c.size):
-        increments, tails = gaussian.increments(c, q, a, eps[block])
-        error, tail_error = gaussian.errors(c, a, eps[block], increments)
-        least = (increments * ((1 - error) * times)).sum(axis=1) * (1 - added) - lost[block]
-        tail = (tails * ((1 + tail_error) * times)).sum(axis=1) * (1 + added) + lost[block]
-        result[block] = np.maximum(np.maximum(least, 0), _one_minus(tail))
-    return result
-
-
-def _log_tail(classes: ClassMeasures, eps: Floats) -> Floats:
-    """log T(eps) from above: from B while that is below 1/2, then from the tails' logarithms."""
-    if _constant(classes):
-        return np.zeros(eps.shape)
-    c, q, times = classes.measures, classes.complements, classes.multiplicities
-    a = gaussian.isf(c, q)
-    lower = _lower(classes, eps)
-    result = np.log1p(-np.minimum(lower, 0.5)) * (1 - 4 * _U)
-    far = np.flatnonzero(lower > 0.5)
-    for block in _blocks(far.size, c.size):
-        e = eps[far[block]]
-        total = _log_sum(gaussian.log_tails(c, q, a, e) + np.log(times))
-        # At most (24 + |log c| + 12 x) u for a term exp(-x), and x at most about |total|. No
-        # double stands for less than -1.8e308, except that the tail of an infinite eps is 0.
-        total = np.maximum(total * (1 - 64 * _U), -np.finfo(np.float64).max)
-        result[far[block]] = np.where(np.isinf(e), -np.inf, total)
-    return result
-
-
-def _limits(low: Floats, high: Floats, eps: Floats) -> tuple[Floats, Floats]:
-    """B(eps) over all measures between the limits: from below, and from above."""
-    added = _additions(low.size)
-    lost = np.where(np.isinf(eps), 0.0, low.size * _TINY)
-    lo, hi = np.empty(eps.shape), np.empty(eps.shape)
-    for block in _blocks(eps.size, low.size):
-        e = eps[block]
-        at_low, tails_low, error_low, tail_error_low = _terms(low, e)
-        at_high, tails_high, error_high, tail_error_high = _terms(high, e)
-        least = np.minimum(at_low * (1 - error_low), at_high * (1 - error_high))
-        most = np.maximum(at_low * (1 + error_low), at_high * (1 + error_high))
-        top = special.ndtr(e / 2)[:, None]
-        greatest = special.erf(e / math.sqrt(8))[:, None] * (1 + 8 * _U)
-        most = np.where((low <= top) & (top <= high), greatest, most)
-        tail_high = (tails_high * (1 + tail_error_high)).sum(axis=1) * (1 + added) + lost[block]
-        tail_low = (tails_low * np.maximum(1 - tail_error_low, 0)).sum(axis=1) * (1 - added)
-        lo[block] = np.maximum(least.sum(axis=1) * (1 - added) - lost[block], _one_minus(tail_high))
-        hi[block] = np.minimum(
-            most.sum(axis=1) * (1 + added) + lost[block], np.nextafter(1 - tail_low, np.inf)
-        )
-    return np.clip(lo, 0, 1), np.where(eps == 0, 0.0, np.clip(hi, 0, 1))
-
-
-def _terms(c: Floats, eps: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Increments and tails of all classes, (n, K), with their errors; c may be 0 or 1."""
-    shape = (eps.size, c.size)
-    increments, error = np.zeros(shape), np.zeros(shape)
-    tails, tail_error = np.broadcast_to(c, shape).copy(), np.zeros(shape)
-    inner = (c > 0) & (c < 1)
-    if inner.any():
-        p = c[inner]
-        a = gaussian.isf(p, 1 - p)
-        increments[:, inner], tails[:, inner] = gaussian.increments(p, 1 - p, a, eps)
-        found = gaussian.errors(p, a, eps, increments[:, inner])
-        error[:, inner], tail_error[:, inner] = found
-    return increments, tails, error, tail_error
-
-
-def _one_minus(tail: Floats) -> Floats:
-    """1 - tail rounded down, 0 for a tail above 1."""
-    tail = np.minimum(tail, 1.0)
-    result = 1 - tail
-    return np.where(1 - result < tail, np.nextafter(result, 0), result)
-
-
-def _log_sum(logs: Floats) -> Floats:
-    """log of the sum of exp over the last axis; -inf where all of them are."""
-    peak = np.maximum(logs.max(axis=-1), -np.finfo(np.float64).max)
-    with np.errstate(divide="ignore", under="ignore"):
-        return np.asarray(peak + np.log(np.exp(logs - peak[..., None]).sum(axis=-1)))
-
-
-def _additions(terms: int) -> float:
-    """Relative rounding of NumPy's pairwise sum of positive terms."""
-    return (min(terms, 24 + math.log2(terms)) + 4) * _U
-
-
-def _blocks(rows: int, columns: int) -> Iterator[slice]:
-    step = max(1, _BLOCK // columns)
-    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
 def _box(lower: Any, upper: Any) -> tuple[Floats, Floats]:
@@ -376,28 +279,6 @@ def _log(p: Fraction) -> float:
     """log p of a rational that may be below the least double."""
     shift = p.denominator.bit_length() - p.numerator.bit_length()
     return math.log(p * 2**shift) - shift * math.log(2)
-
-
-def _crossing(gap: Callable[[float], float]) -> tuple[float, float]:
-    """Neighbouring doubles with gap(lo) < 0 <= gap(hi), for an increasing `gap` of eps >= 0.
-
-    Both ends are inf where even an infinite eps has a negative gap.
-    """
-    if gap(math.inf) < 0:
-        return math.inf, math.inf
-    hi = 1.0
-    while gap(hi) < 0:
-        hi *= 2
-    near = optimize.brentq(gap, 0.0, hi, xtol=5e-324, rtol=4 * np.finfo(np.float64).eps)
-    lo = hi = float(near)
-    step = math.ulp(near)
-    while gap(hi) < 0:
-        lo, hi, step = hi, hi + step, 2 * step
-    while lo > 0 and gap(lo) >= 0:
-        lo, hi, step = max(lo - step, 0.0), lo, 2 * step
-    while lo < (middle := (lo + hi) / 2) < hi:
-        lo, hi = (lo, middle) if gap(middle) >= 0 else (middle, hi)
-    return lo, hi
 
 
 def _shaped(values: Floats, like: Floats) -> Any:
