@@ -11,15 +11,9 @@ import numpy as np
 
 from robust_theory import matching
 from robust_theory.arguments import Floats, exact_rational
-from robust_theory.conflict import (
-    Keys,
-    Norm,
-    find_conflicts,
-    greatest_key,
-    read_norm,
-    read_samples,
-    threshold,
-)
+from robust_theory.conflict import find_conflicts, greatest_key, threshold
+from robust_theory.distances import Keys
+from robust_theory.samples import Norm, read_norm, read_samples
 from robust_theory.weights import two_class_weights
 
 

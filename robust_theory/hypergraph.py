@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robust_theory.conflict import Conflicts, Indices, Norm, Sample, exact_key, exact_row
+from robust_theory.conflict import Conflicts
+from robust_theory.distances import pair_keys
+from robust_theory.samples import Indices, Norm, Sample, exact_key, exact_row
 
 _CHUNK = 1 << 20
 # Entries of a table divided by its largest are at most 1, so with a determinant above this the
@@ -107,7 +109,9 @@ def _extend(level: Level, reach: Reach, most: int) -> Level | None:
         stop = max(position + 1, int(np.searchsorted(ends, done + _CHUNK, "right")))
         block = np.arange(position, stop)
         parent = np.repeat(block, counts[block])
-        offset = np.arange(len(parent)) - np.repeat(ends[block] - counts[block] - done, counts[block])
+        offset = np.arange(len(parent)) - np.repeat(
+            ends[block] - counts[block] - done, counts[block]
+        )
         child = start[parent] + offset
         last = level.sets[child, -1]
         faces = [child]
@@ -128,7 +132,9 @@ def _extend(level: Level, reach: Reach, most: int) -> Level | None:
         parts.append((sets, table))
         position = stop
     if not parts:
-        return Level(np.zeros((0, m + 1), np.int64), np.zeros((0, m + 1), np.int64), np.zeros(0, np.int64))
+        return Level(
+            np.zeros((0, m + 1), np.int64), np.zeros((0, m + 1), np.int64), np.zeros(0, np.int64)
+        )
     sets, table = (np.concatenate([part[k] for part in parts]) for k in range(2))
     return Level(sets, table, table[:, -1] * n + sets[:, -1])
 
@@ -152,7 +158,11 @@ def _small_balls(sets: Indices, reach: Reach) -> NDArray[np.bool_]:
         margin = _MARGIN * (1 + np.abs(x).max(axis=1, initial=0))
         inside, total = x.min(axis=1, initial=1), x.sum(axis=1)
         # 1 / (2 sum x) <= eps^2, in units of 4 eps^2: sum x >= 2.
-        decided = (inside < -margin) | ((np.abs(total - 2) > margin) & (inside > margin)) | (total - 2 > margin)
+        decided = (
+            (inside < -margin)
+            | ((np.abs(total - 2) > margin) & (inside > margin))
+            | (total - 2 > margin)
+        )
         sure &= decided & (reach.limit > 0)
         small[begin : begin + step] = (inside < -margin) | (total > 2)
         for k in np.flatnonzero(~sure):
@@ -161,12 +171,12 @@ def _small_balls(sets: Indices, reach: Reach) -> NDArray[np.bool_]:
 
 
 def _squared_distances(sets: Indices, reach: Reach) -> NDArray[np.float64]:
-    from robust_theory.conflict import pair_keys
-
     m = sets.shape[1]
     D = np.zeros((len(sets), m, m))
     for i, j in combinations(range(m), 2):
-        keys = pair_keys(reach.sample, reach.sample, sets[:, i], sets[:, j], "l2").astype(np.float64)
+        keys = pair_keys(reach.sample, reach.sample, sets[:, i], sets[:, j], "l2").astype(
+            np.float64
+        )
         D[:, i, j] = D[:, j, i] = keys if reach.sample.exact else keys**2
     return D
 

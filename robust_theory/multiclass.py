@@ -22,20 +22,16 @@ from robust_theory import program
 from robust_theory.arguments import Floats, exact_rational, positive_integer
 from robust_theory.conflict import (
     Conflicts,
-    Indices,
-    Norm,
-    Sample,
     are_conflicts,
     find_conflicts,
     find_conflicts_among,
-    read_norm,
-    read_samples,
     still_conflict,
     threshold,
 )
 from robust_theory.hypergraph import Level, Reach, are_conflict_sets, higher_levels, pairs_level
 from robust_theory.neighbours import distance_blocks
 from robust_theory.risk import Ball, risk_of_conflicts
+from robust_theory.samples import Indices, Norm, Sample, read_norm, read_samples
 from robust_theory.weights import Weights, join_weights, read_weights, two_class_weights
 
 _MOST_SETS = 1 << 21
@@ -301,7 +297,7 @@ def _problems(result: MulticlassRisk) -> tuple[str, ...]:
         return ("the adversary's mass is not one number of at least 0 per conflict set",)
     ball, reach = result.ball, _reach(result.sample, result.ball)
     for sets in result.sets:
-        if len(sets) and not (0 <= sets.min() and sets.max() < n):
+        if len(sets) and not (sets.min() >= 0 and sets.max() < n):
             return ("a conflict set names a sample that does not exist",)
         for i, j in combinations(range(sets.shape[1]), 2):
             u, v = sets[:, i], sets[:, j]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from robust_theory.arguments import Floats
-from robust_theory.conflict import Indices, Norm, read_samples
+from robust_theory.samples import Indices, Norm, read_samples
 
 _METRICS = {"l2": "euclidean", "linf": "chebyshev", "l1": "cityblock"}
 _ENTRIES = 1 << 24

@@ -1,8 +1,8 @@
 """The linear program of conflict sets: solved in doubles or by matching, then made rigorous.
 
-Primal: survival q in [0, 1], at most 1 in sum over every conflict set; worth ``sum w q``. Dual: mass
-on conflict sets. Whatever a solver says, dividing q by the sums that are too large makes it feasible,
-and single samples fill up what the dual leaves uncovered. Both in rationals.
+Primal: survival q in [0, 1], at most 1 in sum over every conflict set, worth ``sum w q``. Dual:
+mass on conflict sets. Whatever a solver says, dividing q by the sums that are too large makes it
+feasible, and single samples fill up what the dual leaves uncovered; both in rationals.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust_theory import matching
-from robust_theory.conflict import Indices
 from robust_theory.hypergraph import Level, Reach, higher_levels
+from robust_theory.samples import Indices
 
 ZERO, ONE = Fraction(0), Fraction(1)
 # Sums of doubles below this are at most 1 in rationals: each of a few terms is off by 2^-53.
@@ -150,9 +150,7 @@ def _raise(
                 load[v] = max(load[v], total)
 
 
-def _rough_loads(
-    survival: Sequence[Fraction], pairs: Indices, labels: Indices
-) -> list[Fraction]:
+def _rough_loads(survival: Sequence[Fraction], pairs: Indices, labels: Indices) -> list[Fraction]:
     """Own survival plus the greatest one among the neighbours in every other class."""
     greatest: list[dict[int, Fraction]] = [{} for _ in survival]
     for u, v in pairs.tolist():

@@ -1,4 +1,4 @@
-"""Optimal adversarial risk of two classes: the least error that any classifier can have on a sample.
+"""Optimal adversarial risk of two classes: the least error any classifier can have on a sample.
 
 A classifier errs on a sample if somewhere in the ball of radius eps around it the answer is wrong.
 Of two samples with different labels whose balls meet it errs on one at least, so the pairs of a
@@ -8,37 +8,26 @@ of the same weight touches all pairs, and the classifier that gives those up err
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robust_theory import matching
-from robust_theory.arguments import Floats, exact_rational, probability
-from robust_theory.arithmetic import enclose
-from robust_theory.claim import A_PROBABILITY, Claim, Interval
-from robust_theory.conflict import (
-    Conflicts,
-    Indices,
-    Norm,
-    Sample,
-    are_conflicts,
-    find_conflicts,
-    read_norm,
-    read_samples,
-    still_conflict,
-)
+from robust_theory.arguments import Floats, exact_rational
+from robust_theory.conflict import Conflicts, are_conflicts, find_conflicts, still_conflict
+from robust_theory.coupling import coupled_share, heaviest_coupling, lightest_cover, spent
 from robust_theory.neighbours import nearest
+from robust_theory.samples import Indices, Norm, Sample, read_norm, read_samples
 from robust_theory.weights import Weights, two_class_weights
 
 
 @dataclass(frozen=True, eq=False)
 class Ball:
-    """What an adversary may do: move a point by at most `eps` in `norm`, or by less if not closed."""
+    """What an adversary may do: move a point by at most `eps`, or by less if not `closed`."""
 
     norm: Norm
     eps: Fraction
@@ -80,6 +69,16 @@ class OptimalRisk:
     relation: Any
 
     @property
+    def distance(self) -> Fraction:
+        """D_N: least mass that a coupling of the two samples has on pairs that do not conflict.
+
+        The risk is ``(1 - D_N) / 2``; for equal priors only, so others raise ValueError.
+        """
+        if 2 * sum(self.weights.shares[: self.sizes[0]]) != self.weights.total:
+            raise ValueError("prior0 must be 1/2 for D_N to determine the risk")
+        return 1 - 2 * self.risk
+
+    @property
     def lower(self) -> Fraction:
         """The risk: a lower bound for every classifier."""
         return self.risk
@@ -107,8 +106,9 @@ class OptimalRisk:
     def classifier(self, points: Any) -> Indices:
         """Labels, 0 or 1, by an optimal classifier: the class of the nearest survivor.
 
-        `points` are in the unit of eps: images already divided by the scale. The balls of surviving samples of different classes do not meet, so inside such a ball its
-        own class is nearest, and the classifier errs under attack on the cover only.
+        `points` are in the unit of eps: images already divided by the scale. The balls of
+        surviving samples of different classes do not meet, so inside such a ball its own class is
+        nearest, and the classifier errs under attack on the cover only.
         """
         first, second, ball = self._points()
         kept = self.survivors
@@ -118,7 +118,7 @@ class OptimalRisk:
         return (nearest(table, points, ball.norm) >= len(kept[0])).astype(np.int64)
 
     def verify(self) -> bool:
-        """Whether matching and cover prove the risk, checked in exact arithmetic, without a solver."""
+        """Whether matching and cover prove the risk, by exact arithmetic and without a solver."""
         return not self.problems()
 
     def problems(self) -> tuple[str, ...]:
@@ -148,7 +148,8 @@ def optimal_risk(
     Parameters
     ----------
     X0, X1 : array (n0, ...), (n1, ...)
-        Samples of the two classes. Integers are compared exactly; floats mean their printed decimals.
+        Samples of the two classes. Integers are compared exactly; floats mean their printed
+        decimals.
     eps : number or str
         Radius of the adversary's ball, in the unit of the points; ``"8/255"`` is a ratio.
     norm : {"l2", "linf", "l1"}
@@ -172,7 +173,8 @@ def optimal_risk(
     The adversary may leave a grid or a box: a common point of two balls lies half-way between
     their centres, inside any convex set that contains both, but not on every grid.
 
-    Source: bhagoji2019, Theorem 1; pydi2020; in the chapter 001, section 17.6.6.
+    Source: bhagoji2019, Theorem 1; chapter17, section 17.6.6, where equality holds too: the
+    classifiers are all functions and the supports are finite.
     """
     first, second = read_samples({"X0": X0, "X1": X1}, scale)
     ball = Ball(read_norm(norm), exact_rational(eps, "eps"), closed)
@@ -255,55 +257,7 @@ def optimal_risks(
 
 def risk_of_conflicts(found: Conflicts, weights: Weights) -> Fraction:
     """The optimal risk when these are all the conflicts."""
-    return _flow(found.rows, found.columns, weights, found.shape)[0]
-
-
-class Certified(Protocol):
-    """A result that `population_lower_bound` can read."""
-
-    @property
-    def lower(self) -> Fraction:
-        """A lower bound on every classifier's risk on the sample."""
-
-    @property
-    def weights(self) -> Weights:
-        """Weights of the sample's points."""
-
-
-def population_lower_bound(result: Certified, delta: Any) -> float:
-    """Adversarial risk that every classifier has on the population, with probability 1 - delta.
-
-    L* of the sample, less ``sqrt(log(1 / delta) / 2 * sum of squared weights)``, and never below
-    0; rounded down. The points of each class must be independent draws from it, or all points
-    independent draws with their labels; the classifier may be trained on them.
-    """
-    level = probability(delta, "delta", open=True)
-    bound = enclose(_population, result.lower, result.weights.sum_of_squares, level)
-    return max(0.0, bound.lo)
-
-
-def _population(m: Any, lower: Any, squares: Any, delta: Any) -> Any:
-    return m.number(lower) - m.sqrt(-m.log(delta) / 2 * m.number(squares))
-
-
-def _flow(
-    rows: Indices, columns: Indices, weights: Weights, sizes: tuple[int, int]
-) -> tuple[Fraction, Indices, NDArray[Any]]:
-    """The risk, and the pairs with the weight that they carry."""
-    if not len(rows):
-        return Fraction(0), np.zeros((0, 2), np.int64), np.zeros(0, np.int64)
-    if weights.uniform:
-        partner = matching.maximum_matching(matching.adjacency(rows, columns, sizes))
-        taken = np.flatnonzero(partner >= 0)
-        pairs = np.stack([taken, partner[taken]], axis=1)
-        share = weights.shares[0]
-        mass = np.full(len(pairs), share, np.int64 if share < 2**32 else object)
-        return Fraction(len(pairs) * share, weights.total), pairs, mass
-    left, right = list(weights.shares[: sizes[0]]), list(weights.shares[sizes[0] :])
-    carried = matching.maximum_flow(rows, columns, left, right)
-    used = np.flatnonzero(carried > 0)
-    pairs = np.stack([rows[used], columns[used]], axis=1)
-    return Fraction(int(carried.sum()), weights.total), pairs, carried[used]
+    return coupled_share(found.rows, found.columns, weights, found.shape)
 
 
 def _solve(
@@ -318,25 +272,10 @@ def _solve(
         sizes = (int(relation.shape[0]), int(relation.shape[1]))
     else:
         sizes = (len(samples[0]), len(samples[1]))
-    risk, pairs, mass = _flow(rows, columns, weights, sizes)
-    graph = matching.adjacency(rows, columns, sizes)
-    order = np.argsort(pairs[:, 1], kind="stable")
-    carried = matching.adjacency(pairs[order, 1], pairs[order, 0], (sizes[1], sizes[0]))
-    spare = _spent(pairs[:, 0], mass, sizes[0]) < np.array(weights.shares[: sizes[0]], object)
-    covered = matching.minimum_cover(graph, carried, spare.astype(bool))
-    cover0, cover1 = np.flatnonzero(covered[0]), np.flatnonzero(covered[1])
+    pairs, mass = heaviest_coupling(rows, columns, weights, sizes)
+    cover0, cover1 = lightest_cover(rows, columns, weights, sizes, pairs, mass)
+    risk = Fraction(sum(mass.tolist()), weights.total)
     return OptimalRisk(risk, pairs, mass, cover0, cover1, weights, samples, ball, relation)
-
-
-def _spent(ends: Indices, mass: NDArray[Any], size: int) -> NDArray[Any]:
-    if mass.dtype != object:
-        # bincount adds doubles, so the integers go in two halves that stay exact.
-        low = np.bincount(ends, mass & 0xFFFFFF, minlength=size).astype(np.int64)
-        high = np.bincount(ends, mass >> 24, minlength=size).astype(np.int64)
-        return low.astype(object) + high.astype(object) * 2**24
-    spent = np.zeros(size, object)
-    np.add.at(spent, ends, mass)
-    return spent
 
 
 def _problems(result: OptimalRisk) -> tuple[str, ...]:
@@ -350,17 +289,17 @@ def _problems(result: OptimalRisk) -> tuple[str, ...]:
         return ("the matching is not a list of pairs with a mass each",)
     rows, columns = pairs[:, 0], pairs[:, 1]
     for ends, size in ((rows, n0), (columns, n1)):
-        if len(ends) and not (0 <= ends.min() and ends.max() < size):
+        if len(ends) and not ((ends >= 0) & (ends < size)).all():
             return ("the matching names a sample that does not exist",)
     if len(pairs) and not (result.mass >= 0).all():
         found.append("a pair of the matching has a negative mass")
     for ends, given in ((rows, shares[:n0]), (columns, shares[n0:])):
-        if (_spent(ends, np.asarray(result.mass), len(given)) > np.array(given, object)).any():
+        if (spent(ends, np.asarray(result.mass), len(given)) > np.array(given, object)).any():
             found.append("a sample is matched beyond its weight")
     covers = []
     for cover, size in ((result.cover0, n0), (result.cover1, n1)):
         inside = np.zeros(size, bool)
-        if len(cover) and not (0 <= np.min(cover) and np.max(cover) < size):
+        if len(cover) and not ((cover >= 0) & (cover < size)).all():
             return (*found, "the cover names a sample that does not exist")
         inside[cover] = True
         covers.append(inside)
@@ -370,7 +309,8 @@ def _problems(result: OptimalRisk) -> tuple[str, ...]:
     )
     if not matched == covered == result.risk * total:
         found.append(
-            f"the matching weighs {matched}/{total}, the cover {covered}/{total}, the risk is {result.risk}"
+            f"of {total} units the matching carries {matched}, the cover {covered}, and the risk "
+            f"is {result.risk}"
         )
     kept = [np.flatnonzero(~inside) for inside in covers]
     if result.samples is None or result.ball is None:
