@@ -27,9 +27,9 @@ from robust_theory.arguments import (
     exact_rational,
     probability,
 )
-from robust_theory.arithmetic import Balls, enclose, statement
+from robust_theory.arithmetic import Balls, statement
 from robust_theory.claim import A_PROBABILITY, Claim, Interval
-from robust_theory.special import positive_part
+from robust_theory.special import enclose_positive, positive_part
 
 Modulus: TypeAlias = Callable[[Any], Any] | tuple[Any, Any] | list[Any]
 
@@ -139,7 +139,9 @@ def latent_radii(inverse_modulus: Modulus, eps: Floats) -> Floats:
     pair = power(inverse_modulus, "inverse_modulus")
     if pair is not None:
         L, alpha = float(pair[0]), float(pair[1])
-        return np.asarray((eps / L) ** (1 / alpha) * (1 - (8 + 8 / alpha) * _U))
+        # The rounding of the exponent is magnified by the logarithm of the base.
+        size = np.abs(np.log(np.clip(eps / L, 1e-308, 1e308)))
+        return np.asarray((eps / L) ** (1 / alpha) * (1 - (8 + (8 + 4 * size) / alpha) * _U))
     t = np.asarray(inverse_modulus(eps if eps.ndim else float(eps)), np.float64)  # type: ignore[operator]
     return _checked(t, eps, "inverse_modulus")
 
@@ -151,7 +153,8 @@ def image_distance(modulus: Modulus, t: float) -> float:
     pair = power(modulus, "modulus")
     if pair is not None:
         L, alpha = float(pair[0]), float(pair[1])
-        return float(L * t**alpha * (1 + (8 + 8 * alpha) * _U))
+        size = abs(math.log(max(t, 1e-308)))
+        return float(L * t**alpha * (1 + (8 + (8 + 4 * size) * alpha) * _U))
     value = np.asarray(modulus(t), np.float64)  # type: ignore[operator]
     return float(_checked(value, np.asarray(t), "modulus"))
 
@@ -190,8 +193,7 @@ def _enclosure(measures: Any, eps: Any, inverse_modulus: Modulus, failure: Any =
         return Interval(0.0, 0.0)
     if t == math.inf:
         return Interval(isoperimetry.rounded(1 - eta, -1), isoperimetry.rounded(1 - eta, 1))
-    exact = enclose(_fooled, c, exact_rational(eps), eta, inverse_modulus)
-    return Interval(max(exact.lo, 0.0), max(exact.hi, 0.0))
+    return enclose_positive(_fooled, c, exact_rational(eps), eta, inverse_modulus)
 
 
 def _inside(m: Any, c: Any, eps: Any, eta: Any, inverse_modulus: Any = None) -> Any:
@@ -208,11 +210,9 @@ def _inside_enclosure(measures: Any, eps: Any, inverse_modulus: Modulus, failure
     if not small or t == 0:
         return Interval(0.0, 0.0)
     if t == math.inf:
-        value = sum((ci * times for ci, times in small), Fraction(0)) - eta
-        exact = Interval(isoperimetry.rounded(value, -1), isoperimetry.rounded(value, 1))
-    else:
-        exact = enclose(_inside, small, exact_rational(eps), eta, inverse_modulus)
-    return Interval(max(exact.lo, 0.0), max(exact.hi, 0.0))
+        value = max(sum((ci * times for ci, times in small), Fraction(0)) - eta, Fraction(0))
+        return Interval(isoperimetry.rounded(value, -1), isoperimetry.rounded(value, 1))
+    return enclose_positive(_inside, small, exact_rational(eps), eta, inverse_modulus)
 
 
 def _broken(measures: Any, eps: Any, inverse_modulus: Any, failure: Any = 0.0) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from robust_theory import gaussian
-from robust_theory.arguments import Floats, exact_rational, probability
+from robust_theory.arguments import Floats, probability
 
 _U = 2.0**-53
 _TINY = 2.0**-1070
@@ -113,14 +113,6 @@ def kept(m: Any, u: Any, eps: Any) -> Any:
     if isinstance(u, Fraction) and u == 1:
         return m.number(1)
     return m.sf(m.isf(u) + m.number(eps))
-
-
-def rational_budget(eps: Any) -> Fraction:
-    """A finite budget, exactly."""
-    e = exact_rational(eps, "eps")
-    if e < 0:
-        raise ValueError(f"eps must be at least 0, got {eps}")
-    return e
 
 
 def shaped(values: Floats, like: Floats) -> Any:

@@ -141,7 +141,7 @@ def _neighbourhood(m: Any, K: Any, eps: Any) -> Any:
 
 
 def _neighbourhood_paper(m: Any, K: Any, eps: Any) -> Any:
-    return elementary(m, eps, threshold(m, K), m.sqrt(m.pi / 2) / K)
+    return elementary(m, eps, threshold(m, K), m.sqrt(m.pi / 2) / m.number(K))
 
 
 def _grown_enclosure(measure: Any, eps: Any, form: Form = "sharp") -> Interval:

@@ -23,7 +23,7 @@ from robust_theory.arguments import (
 )
 from robust_theory.arithmetic import enclose, statement
 from robust_theory.claim import A_DISTANCE, A_PROBABILITY, Claim, Interval
-from robust_theory.special import beta_cdf, chi_cdf
+from robust_theory.special import beta_cdf, chi_cdf, enclose_positive
 
 _U = 2.0**-53
 
@@ -168,8 +168,7 @@ def _probability_enclosure(
     s = exact_rational(_norm(measures, ratio, dimension, norm))
     if c[-1][0] == 1 or t * s == 0:
         return Interval(0.0, 0.0)
-    exact = enclose(_difference, c, t, positive_integer(dimension, "dimension"), s)
-    return Interval(max(exact.lo, 0.0), max(exact.hi, 0.0))
+    return enclose_positive(_difference, c, t, positive_integer(dimension, "dimension"), s)
 
 
 def _half_space_enclosure(ratio: Any, dimension: int) -> Interval:

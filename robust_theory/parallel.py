@@ -36,7 +36,14 @@ def parallel_transfer_probability(offset: Any, eps: Any) -> Any:
         Within 1e-14 of the exact value, relatively, for offsets up to 5.
     """
     s, radius = _offset(offset), budgets(eps)
-    beyond = np.maximum(radius.ravel() - s, 0)
+    # Budgets next to the offset: the difference of the decimals, not of the doubles.
+    edge, originals = exact_rational(offset), np.asarray(eps, dtype=object).ravel()
+    beyond = np.array(
+        [
+            math.inf if math.isinf(double) else max(0.0, float(exact_rational(e) - edge))
+            for double, e in zip(radius.ravel(), originals, strict=True)
+        ]
+    )
     total = np.zeros(beyond.shape)
     for a in (0.0, s):
         point = np.array([a])

@@ -78,7 +78,7 @@ def real_data_fooling_probability(
         return 0.0
     # A float stands for its decimal; the difference is taken exactly and rounded down.
     fooled = _fooled(measures, isoperimetry.rounded(e - s, -1), inverse_modulus)
-    far = 0.0 if p is None else (float(delta) / float(s)) ** float(p)
+    far = 0.0 if p is None or delta == 0 else (float(delta) / float(s)) ** float(p)
     return float(max(0.0, fooled - far * (1 + 1e-14 * (1 + float(p or 0))) - 2 * _U))
 
 

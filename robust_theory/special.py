@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from robust_theory.arithmetic import Balls
+from robust_theory.arithmetic import Balls, enclose
+from robust_theory.claim import Interval
 
 
 def gamma(m: Any, x: Any) -> Any:
@@ -74,3 +75,17 @@ def _around_root(function: Callable[[Any], Any], target: Any, x: Any, width: Any
     while not (function(x - width) < target < function(x + width)):
         width = 4 * width
     return (x - width).union(x + width)
+
+
+def enclose_positive(formula: Callable[..., Any], *arguments: Any) -> Interval:
+    """Doubles around the formula's value where it is positive, and 0 where it is not.
+
+    A value of exactly 0 has no relative accuracy; then the interval is as wide as the spacing of
+    doubles at 1.
+    """
+    try:
+        exact = enclose(formula, *arguments)
+    except ArithmeticError:
+        shifted = enclose(lambda m, *numbers: 1 + formula(m, *numbers), *arguments)
+        exact = Interval(shifted.lo - 1, shifted.hi - 1)
+    return Interval(max(exact.lo, 0.0), max(exact.hi, 0.0))

@@ -26,6 +26,7 @@ from robust_theory.arguments import (
 from robust_theory.arithmetic import enclose, statement
 from robust_theory.claim import A_PROBABILITY, Claim, Interval
 from robust_theory.explicit import Form, balanced_fooling_probability, chosen, near_zero
+from robust_theory.special import enclose_positive
 
 _SPACING = Fraction(1, 2**52)
 
@@ -181,7 +182,7 @@ def _classes_enclosure(measures: Any, delta: Any, eps: Any, form: Form = "sharp"
         return Interval(0.0, 0.0)
     if e == math.inf:
         return _around(1 - d)
-    return _positive(enclose(_from_classes, c, c[-1][0], d, exact_rational(eps)))
+    return enclose_positive(_from_classes, c, c[-1][0], d, exact_rational(eps))
 
 
 def _unions_enclosure(unions: Any, delta: Any, eps: Any, *, models: int = 2) -> Interval:
@@ -190,15 +191,11 @@ def _unions_enclosure(unions: Any, delta: Any, eps: Any, *, models: int = 2) -> 
         return Interval(0.0, 0.0)
     if e == math.inf:
         return _around(1 - d)
-    return _positive(enclose(_from_unions, sets, d, exact_rational(eps)))
+    return enclose_positive(_from_unions, sets, d, exact_rational(eps))
 
 
 def _around(number: Fraction) -> Interval:
     return Interval(isoperimetry.rounded(number, -1), isoperimetry.rounded(number, 1))
-
-
-def _positive(interval: Interval) -> Interval:
-    return Interval(max(interval.lo, 0.0), max(interval.hi, 0.0))
 
 
 def _broken(measures: Any, delta: Any, eps: Any = 0) -> tuple[str, ...]:
