@@ -49,4 +49,4 @@ $(INSTALLED)/%: | $(BIN)/python
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "robust-theory needs Python 3.11 or newer, and there is no $(PYTHON). Try: make PYTHON=/path/to/python3.11 validate" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "robust-theory needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) -c 'import platform; print(platform.python_version())'). Try: make PYTHON=python3.11 validate" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV) build dist docs/_build docs/api/generated docs/benchmarks.md docs/gallery docs/theory/claims
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module is missing or broken; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
