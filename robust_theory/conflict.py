@@ -8,6 +8,7 @@ other is decided exactly.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -97,17 +98,26 @@ def are_conflicts(
     """Which of the given pairs conflict, decided exactly and pair by pair."""
     keys = pair_keys(first, second, rows, columns, norm)
     pairs = Conflicts(rows, columns, keys, (len(first), len(second)))
-    return still_conflict(first, second, pairs, norm, eps, closed=closed)
+    return next(still_conflict(first, second, pairs, norm, [eps], closed=closed))
 
 
 def still_conflict(
-    first: Sample, second: Sample, pairs: Conflicts, norm: Norm, eps: Any, *, closed: bool = True
-) -> NDArray[np.bool_]:
-    """Which of the pairs, given with their keys, conflict at this eps, exactly."""
-    limit = threshold(norm, eps, first.unit)
-    if first.exact:
-        return np.asarray(pairs.keys <= greatest_key(limit, closed))
-    return Band(first, second, norm, limit, closed).settle(pairs.rows, pairs.columns, pairs.keys)
+    first: Sample,
+    second: Sample,
+    pairs: Conflicts,
+    norm: Norm,
+    radii: Iterable[Any],
+    *,
+    closed: bool = True,
+) -> Iterator[NDArray[np.bool_]]:
+    """Which of the pairs, given with their keys, conflict at each of these eps, exactly."""
+    band = None if first.exact else Band(first, second, norm)
+    for eps in radii:
+        limit = threshold(norm, eps, first.unit)
+        if band is None:
+            yield np.asarray(pairs.keys <= greatest_key(limit, closed))
+        else:
+            yield band.settle(pairs.rows, pairs.columns, pairs.keys, limit, closed)
 
 
 def _sorted(parts: list[Pairs], shape: tuple[int, int]) -> Conflicts:

@@ -121,32 +121,32 @@ def rounded_pairs(
     """All pairs that conflict at the key `limit`, with their distances in doubles."""
     if not len(first) or not len(second):
         return
-    band = Band(first, second, norm, limit, closed)
+    band = Band(first, second, norm)
     for rows, columns in _rounded_candidates(first, second, norm, limit, band.exponent):
         keys = _keys(first, second, rows, columns, norm, band.exponent)
-        kept = band.settle(rows, columns, keys)
+        kept = band.settle(rows, columns, keys, limit, closed)
         yield rows[kept], columns[kept], keys[kept]
 
 
 class Band:
     """Decides pairs by their distances in doubles, and in rationals where rounding could matter."""
 
-    def __init__(
-        self, first: Sample, second: Sample, norm: Norm, limit: Fraction, closed: bool
-    ) -> None:
-        self.samples, self.norm, self.limit, self.closed = (first, second), norm, limit, closed
+    def __init__(self, first: Sample, second: Sample, norm: Norm) -> None:
+        self.samples, self.norm = (first, second), norm
         self.exponent, self.d = _exponent(first, second), first.values.shape[1]
         order = {"l1": 1, "l2": 2, "linf": np.inf}[norm]
         self.sizes = [
             np.linalg.norm(np.ldexp(s.values.astype(np.float64), -self.exponent), order, axis=1)
             for s in self.samples
         ]
-        scaled = _scaled(limit, norm, self.exponent, self.d)
-        self.bound = _root_interval(scaled) if norm == "l2" else _ends(scaled)
         self.rows: dict[tuple[int, int], list[Any]] = {}
 
-    def settle(self, rows: Indices, columns: Indices, keys: Floats) -> NDArray[np.bool_]:
-        """Which of the pairs conflict."""
+    def settle(
+        self, rows: Indices, columns: Indices, keys: Floats, limit: Fraction, closed: bool
+    ) -> NDArray[np.bool_]:
+        """Which of the pairs conflict at the key `limit`."""
+        scaled = _scaled(limit, self.norm, self.exponent, self.d)
+        bound = _root_interval(scaled) if self.norm == "l2" else _ends(scaled)
         distance = np.ldexp(keys, -self.exponent)
         # Roundings of the sum, then those of reading each entry as its decimal, then underflow.
         band = (
@@ -154,10 +154,10 @@ class Band:
             + 2 * _U64 * (self.sizes[0][rows] + self.sizes[1][columns])
             + 1e-150 * math.sqrt(self.d + 1)
         )
-        kept: NDArray[np.bool_] = distance + band < self.bound[0]
-        for k in np.flatnonzero(~kept & (distance - band <= self.bound[1])):
+        kept: NDArray[np.bool_] = distance + band < bound[0]
+        for k in np.flatnonzero(~kept & (distance - band <= bound[1])):
             key = exact_key(self._row(0, int(rows[k])), self._row(1, int(columns[k])), self.norm)
-            kept[k] = key <= self.limit if self.closed else key < self.limit
+            kept[k] = key <= limit if closed else key < limit
         return kept
 
     def _row(self, side: int, row: int) -> list[Any]:

@@ -217,8 +217,7 @@ def optimal_risks_multiclass(
     metric = read_norm(norm)
     found = find_conflicts_among(sample, labels, metric, max(radii), closed=closed)
     bounds = []
-    for radius in radii:
-        kept = still_conflict(sample, sample, found, metric, radius, closed=closed)
+    for kept in still_conflict(sample, sample, found, metric, radii, closed=closed):
         rows, columns = found.rows[kept], found.columns[kept]
         pairs = pairs_level(Conflicts(rows, columns, found.keys[kept], found.shape))
         mass, _ = program.solve_pairs(pairs, weights.shares)

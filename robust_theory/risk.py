@@ -156,8 +156,8 @@ def optimal_risk(
         Its norm.
     weights0, weights1 : sequence, optional
         Weights inside each class, divided by their sum; equal by default.
-    prior0 : number
-        Weight of the first class.
+    prior0 : number or "sample"
+        Weight of the first class; "sample": its share of all points.
     closed : bool
         Whether the ball contains its boundary.
     scale : number, optional
@@ -248,8 +248,7 @@ def optimal_risks(
     weights = two_class_weights((len(first), len(second)), weights0, weights1, prior0)
     found = find_conflicts(first, second, metric, max(radii), closed=closed)
     risks = []
-    for radius in radii:
-        kept = still_conflict(first, second, found, metric, radius, closed=closed)
+    for kept in still_conflict(first, second, found, metric, radii, closed=closed):
         pairs = Conflicts(found.rows[kept], found.columns[kept], found.keys[kept], found.shape)
         risks.append(risk_of_conflicts(pairs, weights))
     return tuple(risks)

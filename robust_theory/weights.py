@@ -70,6 +70,8 @@ def two_class_weights(sizes: tuple[int, int], weights0: Any, weights1: Any, prio
     ValueError
         If a prior is outside [0, 1], or a class without points has a positive prior.
     """
+    if isinstance(prior0, str) and prior0 == "sample":
+        prior0 = Fraction(sizes[0], max(1, sum(sizes)))
     prior = exact_rational(prior0, "prior0")
     if not 0 <= prior <= 1:
         raise ValueError(f"prior0 must lie in [0, 1], got {prior0!r}")

@@ -1,0 +1,300 @@
+"""Optimal adversarial risk beside other solvers, and its cost beside a plain matrix product.
+
+``python benchmarks/optimal_risk.py MNIST_DIR [FILE.json] [--quick]`` prints one line per case and,
+with a file, writes them there. Everything runs on one thread; each part in its own process, whose
+greatest memory is reported. Times of other solvers do not include distances; a solver that took
+more than two minutes is not run on larger samples.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import scipy
+from scipy.optimize import linear_sum_assignment, linprog
+from scipy.sparse import csr_array
+from scipy.spatial.distance import cdist
+
+from empirical.data import load
+from robust_theory.augmenting import compile_if_possible, grow, pothen_fan
+from robust_theory.conflict import find_conflicts, find_conflicts_among
+from robust_theory.coupling import heaviest_coupling
+from robust_theory.curve import risk_curve
+from robust_theory.multiclass import optimal_risks_multiclass
+from robust_theory.risk import optimal_risk, optimal_risks
+from robust_theory.samples import read_samples
+
+PATIENCE = 120.0
+
+
+def mnist(folder: str) -> tuple[np.ndarray, np.ndarray]:
+    """The training images as bytes, one row each, and their labels."""
+    data = load("mnist", folder)
+    images = np.rint(data.images[data.train] * 255).astype(np.uint8)
+    return images.reshape(len(images), -1), data.labels[data.train]
+
+
+def timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds of this process's own work, so that other processes change little."""
+    start = time.process_time()
+    result = call()
+    return time.process_time() - start, result
+
+
+def synthetic(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Two Gaussian classes near a subspace of dimension 12, in 784 dimensions, in doubles."""
+    draw = np.random.default_rng(seed)
+    basis = draw.normal(size=(12, 784)) / 28
+    shift = np.zeros(12)
+    shift[0] = 1.5
+    samples = []
+    for side in (-1, 1):
+        inside = draw.normal(size=(n, 12)) + side * shift
+        samples.append(inside @ basis + draw.normal(size=(n, 784)) / 280)
+    return samples[0], samples[1]
+
+
+def eps_with(conflicts: int, X0: np.ndarray, X1: np.ndarray) -> float:
+    """An eps at which about this many pairs conflict, from the distances of a part."""
+    part = min(2000, len(X0))
+    distances = cdist(X0[:part], X1[:part]).ravel()
+    rank = int(conflicts / (len(X0) * len(X1)) * distances.size)
+    return round(float(np.partition(distances, rank)[rank]) / 2, 4)
+
+
+def product(X0: np.ndarray, X1: np.ndarray) -> float:
+    """Seconds of the plain product of the two samples in single precision."""
+    P, Q = X0.astype(np.float32), X1.astype(np.float32)
+    P[:64] @ Q.T  # the first call also loads the library
+    return timed(lambda: [P[k : k + 2048] @ Q.T for k in range(0, len(P), 2048)] and None)[0]
+
+
+def peak() -> float:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
+
+
+# Other solvers: from a conflict relation to the size of a maximum matching.
+
+
+def by_assignment(rows: np.ndarray, columns: np.ndarray, n: int) -> int:
+    table = np.zeros((n, n))
+    table[rows, columns] = 1
+    return int(table[linear_sum_assignment(table, maximize=True)].sum())
+
+
+def by_transport(rows: np.ndarray, columns: np.ndarray, n: int) -> int:
+    import ot
+
+    far = np.ones((n, n))
+    far[rows, columns] = 0
+    mass = np.full(n, 1 / n)
+    return round(n * (1 - ot.emd2(mass, mass, far, numItermax=10**8)))
+
+
+def by_edge_program(rows: np.ndarray, columns: np.ndarray, n: int) -> int:
+    m = len(rows)
+    table = csr_array(
+        (np.ones(2 * m), (np.concatenate([rows, n + columns]), np.tile(np.arange(m), 2))),
+        shape=(2 * n, m),
+    )
+    return round(-linprog(-np.ones(m), A_ub=table, b_ub=np.ones(2 * n), method="highs").fun)
+
+
+def by_dense_program(rows: np.ndarray, columns: np.ndarray, n: int) -> int:
+    import cvxpy
+
+    far = np.ones((n, n))
+    far[rows, columns] = 0
+    plan = cvxpy.Variable((n, n), nonneg=True)
+    sums = [cvxpy.sum(plan, axis=0) == 1, cvxpy.sum(plan, axis=1) == 1]
+    problem = cvxpy.Problem(cvxpy.Minimize(cvxpy.sum(cvxpy.multiply(far, plan))), sums)
+    return n - round(problem.solve(solver="HIGHS"))
+
+
+SOLVERS = {
+    "scipy linear_sum_assignment": by_assignment,
+    "POT emd2": by_transport,
+    "edge program, HiGHS": by_edge_program,
+    "cvxpy, dense plan": by_dense_program,
+}
+
+
+def solvers(folder: str, quick: bool) -> list[dict[str, Any]]:
+    import cvxpy  # noqa: F401
+    import ot  # noqa: F401
+
+    X, y = mnist(folder)
+    scores: list[dict[str, Any]] = []
+    tired: set[tuple[str, str]] = set()
+    for n in (200, 500) if quick else (500, 1000, 2000, 5000):
+        A, B = synthetic(n)
+        cases = {
+            "MNIST 3, 7": (X[y == 3][:n], X[y == 7][:n], 4.0, 255),
+            "synthetic": (A, B, eps_with(8 * n, A, B), None),
+        }
+        for name, (X0, X1, eps, scale) in cases.items():
+            distances, found = timed(
+                lambda a=X0, b=X1, e=eps, s=scale: find_conflicts(
+                    *read_samples({"X0": a, "X1": b}, s), "l2", e
+                )
+            )
+            result = optimal_risk(X0, X1, eps, scale=scale)
+            ours, _ = timed(
+                lambda f=found, r=result: heaviest_coupling(f.rows, f.columns, r.weights, f.shape)
+            )
+            checking = timed(result.verify)
+            theirs, _ = timed(lambda a=X0, b=X1: cdist(a, b))
+            row = {
+                "sample": name,
+                "per class": n,
+                "conflicts": len(found),
+                "risk": str(result.risk),
+                "verified": checking[1],
+                "our matching, s": f"{ours:.4f}",
+                "scipy cdist over our distances": round(theirs / distances, 1),
+            }
+            for solver, solve in SOLVERS.items():
+                if (solver, name) in tired or (solver == "cvxpy, dense plan" and n > 1000):
+                    row[f"{solver} over our matching"] = "-"
+                    continue
+                seconds, matched = timed(lambda f=found, s=solve, k=n: s(f.rows, f.columns, k))
+                same = matched == 2 * n * result.risk
+                row[f"{solver} over our matching"] = f"{seconds / ours:.0f}" + (
+                    "" if same else f" (DIFFERENT: {matched})"
+                )
+                if seconds > PATIENCE:
+                    tired.add((solver, name))
+            scores.append(row)
+            print(row, file=sys.stderr)
+    return scores
+
+
+def large(folder: str, quick: bool) -> list[dict[str, Any]]:
+    rows = []
+    X, y = mnist(folder)
+    n = 3000 if quick else 30_000
+    A, B = synthetic(n)
+    coarse = [np.rint((Z + 1) * 127.5).clip(0, 255).astype(np.uint8) for Z in (A, B)]
+    eps = eps_with(650_000 if not quick else 20_000, A, B)
+    # Compiled once per installation, then kept.
+    compile_if_possible(grow)
+    risk_curve([[0], [1]], [[0], [1]], eps_max=1)
+    m = 500 if quick else 10**5
+    cases: dict[str, tuple[Any, Any, Any, Any]] = {
+        "synthetic, doubles": (A, B, eps, None),
+        "synthetic, 8 bits": (*coarse, eps, "255/2"),
+        "MNIST 3, 7": (X[y == 3][:m], X[y == 7][:m], 4.0, 255),
+    }
+    for name, (X0, X1, last, scale) in cases.items():
+        options: dict[str, Any] = {"scale": scale, "prior0": "sample"}
+        gemm = product(X0, X1)
+        distances, found = timed(
+            lambda a=X0, b=X1, e=last, s=scale: find_conflicts(
+                *read_samples({"X0": a, "X1": b}, s), "l2", e
+            )
+        )
+        grid = [last * k / 50 for k in range(1, 51)]
+        at_grid, risks = timed(lambda a=X0, b=X1, g=grid, o=options: optimal_risks(a, b, g, **o))
+        whole, curve = timed(lambda a=X0, b=X1, e=last, o=options: risk_curve(a, b, eps_max=e, **o))
+        solving, result = timed(lambda a=X0, b=X1, e=last, o=options: optimal_risk(a, b, e, **o))
+        seconds, good = timed(result.verify)
+        again = timed(
+            lambda a=X0, b=X1, r=result, e=last, s=scale: find_conflicts(
+                *(
+                    z[k]
+                    for z, k in zip(read_samples({"a": a, "b": b}, s), r.survivors, strict=True)
+                ),
+                "l2",
+                e,
+            )
+        )[0]
+        rows.append(
+            {
+                "sample": name,
+                "points": f"{len(X0)} + {len(X1)}",
+                "eps max": last,
+                "conflicts": len(found),
+                "risk there": f"{float(result.risk):.5f}",
+                "breakpoints": len(curve.keys),
+                "grid agrees": all(curve(e) == r for e, r in zip(grid, risks, strict=True)),
+                "verified": good,
+                "product, s": round(gemm, 2),
+                "distances over product": round(distances / gemm, 2),
+                "grid of 50 less distances over product": round((at_grid - distances) / gemm, 2),
+                "exact curve less distances over product": round((whole - distances) / gemm, 2),
+                "curve over grid, less distances": round(
+                    (whole - distances) / max(at_grid - distances, 1e-3), 1
+                ),
+                "check less distances over solution": round((seconds - again) / solving, 3),
+                "peak memory so far, GiB": peak(),
+            }
+        )
+        print(rows[-1], file=sys.stderr)
+    return rows
+
+
+def ten_classes(folder: str, quick: bool) -> list[dict[str, Any]]:
+    X, y = (table[: 2000 if quick else 60_000] for table in mnist(folder))
+    compile_if_possible(pothen_fan)
+    optimal_risks_multiclass([[0], [1]], [0, 1], [1])
+    order = np.argsort(y, kind="stable")
+    gemm = sum(product(X[order][y[order] == k], X[order][y[order] > k]) for k in range(9))
+    eps = ("2", "2.5", "3", "3.5")
+    found, _ = timed(
+        lambda: find_conflicts_among(read_samples({"X": X}, 255)[0], y, "l2", max(map(float, eps)))
+    )
+    whole, risks = timed(lambda: optimal_risks_multiclass(X, y, eps, scale=255))
+    row: dict[str, Any] = {"points": len(X)}
+    row |= {f"2 n risk at eps {e}": str(2 * len(X) * r) for e, r in zip(eps, risks, strict=True)}
+    row |= {
+        "product, s": round(gemm, 2),
+        "distances over product": round(found / gemm, 2),
+        "four matchings over product": round((whole - found) / gemm, 2),
+        "peak memory, GiB": peak(),
+    }
+    print(row, file=sys.stderr)
+    return [row]
+
+
+PARTS = {"solvers": solvers, "large samples": large, "ten classes, MNIST": ten_classes}
+
+
+def main(arguments: list[str]) -> None:
+    quick = "--quick" in arguments
+    folder, *rest = [a for a in arguments if not a.startswith("--")]
+    part = next((a.removeprefix("--part=") for a in arguments if a.startswith("--part=")), None)
+    if part is not None:
+        print(json.dumps(PARTS[part](folder, quick)))
+        return
+    run: dict[str, Any] = {
+        "title": "Optimal adversarial risk: speed beside other solvers and beside a matrix product",
+        "samples": "MNIST training images; two Gaussian classes near a 12-dimensional subspace of "
+        "784 dimensions; norm l2",
+        "times": "seconds of processor time, one thread",
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+    }
+    for name in PARTS:
+        command = [sys.executable, __file__, folder, f"--part={name}"] + ["--quick"] * quick
+        answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+        run[name] = json.loads(answer.stdout.splitlines()[-1])
+        if rest:
+            Path(rest[0]).write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
