@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 Shape = tuple[int, int, int]
 
@@ -81,6 +82,18 @@ class Autoencoder(nn.Module):
 def vae(shape: Shape, latent_dimension: int = 16, width: int = 256) -> Autoencoder:
     """Return a variational autoencoder with two hidden layers on each side."""
     return Autoencoder(shape, latent_dimension, width)
+
+
+class Residual(nn.Module):
+    """x -> relu(body(x) + shortcut(x))."""
+
+    def __init__(self, body: nn.Module, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.shortcut = shortcut
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.relu(self.body(x) + self.shortcut(x))
 
 
 CLASSIFIERS: dict[str, Callable[[Shape, int], nn.Module]] = {

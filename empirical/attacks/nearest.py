@@ -18,7 +18,6 @@ import torch
 
 from empirical.attacks.margin import Margin, norm
 
-
 CLASSES = 3  # per model, those nearest at x by linearisation, in all combinations
 ROUNDS = (
     (1, 1.5),

@@ -1,0 +1,262 @@
+"""How far a generator moves an image when its latent moves by t: from below and from above.
+
+M_t(z) = sup over |h| <= t of |g(z + h) - g(z)|, l2 norms. A search gives numbers below it, a proof
+numbers above it; every record says which side it is on.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from empirical.attacks.images import images_with_jacobian
+from empirical.attacks.margin import ROUNDING, norm
+from empirical.spectral import UNIT, Layer, dense_layers, lipschitz_bound, spectral_norm_above
+
+ALLOWANCE = 1e-9  # relative; sums of at most 10^5 terms in double precision err by less
+FREE = 4096  # units of a layer that may be written as a matrix
+
+
+@dataclass(frozen=True, eq=False)
+class Modulus:
+    """Bounds of M_t(z), one per latent.
+
+    Parameters
+    ----------
+    value : ndarray
+        Shape (n,), float64: at most M_t(z) if `side` is "lower", at least if it is "upper".
+    side : str
+        ``"lower"`` (found by a search) or ``"upper"`` (proved).
+    t : float
+        Radius of the latent ball, l2.
+    """
+
+    value: np.ndarray
+    side: str
+    t: float
+
+
+@dataclass(frozen=True)
+class Lipschitz:
+    """A bound of sup |g(z) - g(z')| / |z - z'|, l2 norms, over all z != z'.
+
+    Parameters
+    ----------
+    value : float
+        At least the constant.
+    side : str
+        ``"upper"``: proved.
+    """
+
+    value: float
+    side: str
+
+
+def modulus_from_below(
+    generator: nn.Module,
+    z: torch.Tensor | np.ndarray,
+    t: float,
+    *,
+    steps: int = 20,
+    batch: int = 250,
+    device: str = "cpu",
+    progress: Callable[[float, str], None] | None = None,
+) -> Modulus:
+    """Return |g(z + h) - g(z)| for the best h found, |h| <= t: numbers below M_t(z).
+
+    Projected gradient ascent from both ends of the direction in which the Jacobian at z stretches
+    most.
+
+    Parameters
+    ----------
+    generator : Module
+        g, latents of shape (m, d) to images; copied in double precision and evaluation mode.
+    z : tensor or ndarray
+        Shape (n, d).
+    t : float
+        Finite, at least 0.
+    steps : int
+        Of the ascent.
+    batch, device, progress
+        As in `minimal_perturbation`.
+
+    Raises
+    ------
+    ValueError
+        Arguments outside these ranges.
+    """
+    points = _latents(z, t).to(device)
+    g = copy.deepcopy(generator).to(device).double().eval().requires_grad_(False)
+    parts = []
+    for start in range(0, len(points), batch):
+        parts.append(_ascend(g, points[start : start + batch], t, steps))
+        if progress is not None:
+            done = min(start + batch, len(points))
+            progress(done / len(points), f"{done} of {len(points)} latent balls searched")
+    value = torch.cat(parts).cpu().numpy() if parts else np.zeros(0)
+    return Modulus(value, "lower", t)
+
+
+def lipschitz_from_above(module: nn.Module) -> Lipschitz:
+    """Return a bound of the Lipschitz constant of `module`: the product over its layers.
+
+    Layers count with the largest singular value of their matrix, bounded through a Cholesky
+    factorisation of their Gram matrix; convolutions, also strided and transposed ones, with the
+    maximum of the norm of their symbol, bounded between the points of a frequency grid by Riesz's
+    inequality; batch normalisation in evaluation mode with its largest scale; sigmoid with 1/4,
+    ReLU, leaky ReLU and tanh with 1. Rounding errors are included.
+
+    Raises
+    ------
+    ValueError
+        A layer whose constant is not known, or weights that are not finite.
+    """
+    return Lipschitz(lipschitz_bound(module), "upper")
+
+
+def local_modulus_from_above(
+    generator: nn.Module,
+    z: torch.Tensor | np.ndarray,
+    t: float,
+    *,
+    batch: int = 50,
+    progress: Callable[[float, str], None] | None = None,
+) -> Modulus:
+    """Return proved upper bounds of M_t(z), tight for small t: t |Jacobian| as t -> 0.
+
+    With A_k = W_k D_(k-1) W_(k-1) ... D_1 W_1, where D_k holds the slopes of the secants of the
+    activations between z and z + h, g(z + h) - g(z) = D_L A_L h. Each slope lies in an interval
+    C +- R that the reach of the unit decides; R is 0 for a ReLU that cannot switch. Replacing D
+    by C layer by layer, with the rows of all A_k bounded on the way,
+
+        |g(z+h) - g(z)| <= |C_L W_L ... C_1 W_1| t + sum_k |C_L W_L ... C_(k+1) W_(k+1) R_k a_k|,
+
+    a_k the bounds of the moves of the units of layer k. Where they are less, t times
+    `lipschitz_from_above` and the move that the range of the last activation admits are taken.
+
+    Parameters
+    ----------
+    generator : Module
+        A sequence of affine layers of at most 4096 units, ReLU, leaky ReLU, tanh and sigmoid.
+    z : tensor or ndarray
+        Shape (n, d).
+    t : float
+        Finite, at least 0.
+    batch : int
+        Points treated at once.
+    progress : callable, optional
+        Called with the fraction done and words.
+
+    Raises
+    ------
+    ValueError
+        A layer of another kind, one with too many units, or arguments outside these ranges.
+    """
+    points = _latents(z, t)
+    layers = dense_layers(generator, points.shape[1], FREE)
+    everywhere = t * lipschitz_bound(generator)
+    parts = []
+    for start in range(0, len(points), batch):
+        parts.append(_move_above(layers, points[start : start + batch].cpu().numpy(), t))
+        if progress is not None:
+            done = min(start + batch, len(points))
+            progress(done / len(points), f"{done} of {len(points)} latent balls bounded")
+    value = np.concatenate(parts) if parts else np.zeros(0)
+    return Modulus(np.minimum(value, everywhere), "upper", t)
+
+
+def _latents(z: torch.Tensor | np.ndarray, t: float) -> torch.Tensor:
+    points = torch.as_tensor(z).to(dtype=torch.float64)
+    if points.ndim != 2 or not torch.isfinite(points).all():
+        raise ValueError(f"z must be finite, of shape (n, d), got shape {tuple(points.shape)}")
+    if not 0 <= t < math.inf:
+        raise ValueError(f"t must be finite and at least 0, got {t!r}")
+    return points
+
+
+def _ascend(g: nn.Module, z: torch.Tensor, t: float, steps: int) -> torch.Tensor:
+    images, jacobian = images_with_jacobian(g, z)
+    _, vectors = torch.linalg.eigh(jacobian.transpose(1, 2) @ jacobian)
+    stretch = vectors[:, :, -1]
+    origin = torch.cat([z, z])
+    x = torch.cat([images, images])
+    move = torch.cat([stretch, -stretch]) * t
+    inside = 1 - (z.shape[1] + 8) * torch.finfo(z.dtype).eps  # of the ball, rounding included
+    best = torch.zeros_like(origin[:, 0])
+    for i in range(steps + 1):
+        move = move * (inside * t / norm(move).clamp_min(1e-300)).clamp_max(1.0)[:, None]
+        point = (origin + move).requires_grad_()
+        change = norm(g(point).flatten(1) - x)
+        best = torch.maximum(best, change.detach())
+        (slope,) = torch.autograd.grad(change.sum(), point)
+        rate = t * (1.0 - i / (steps + 1)) / norm(slope).clamp_min(1e-300)
+        move = point.detach() - origin + rate[:, None] * torch.nan_to_num(slope)
+    # z + h is rounded, and the images are.
+    error = ROUNDING * (1 + images.abs().amax(1)) * images.shape[1] ** 0.5
+    return (best.reshape(2, -1).amax(0) * (1 - ALLOWANCE) - error).clamp_min(0.0)
+
+
+@dataclass
+class _Product:
+    """Matrices (n, m, k) with a bound (n,) of the Frobenius norm of their rounding errors."""
+
+    matrix: np.ndarray
+    error: np.ndarray
+
+    def after(self, layer: Layer) -> _Product:
+        W = np.linalg.norm(layer.weight) * (1 + ALLOWANCE)
+        gamma = 2 * (layer.weight.shape[1] + 8) * UNIT
+        size = np.linalg.norm(self.matrix, axis=(1, 2))
+        return _Product(layer.weight @ self.matrix, W * (self.error + gamma * size))
+
+    def scaled(self, C: np.ndarray) -> _Product:
+        matrix = C[:, :, None] * self.matrix
+        rounding = 4 * UNIT * np.linalg.norm(matrix, axis=(1, 2))
+        return _Product(matrix, np.abs(C).max(1) * self.error * (1 + ALLOWANCE) + rounding)
+
+
+def _move_above(layers: list[Layer], z: np.ndarray, t: float) -> np.ndarray:
+    """Return upper bounds of M_t at the rows of z."""
+    n, d = z.shape
+    value, value_error = z, np.zeros_like(z)
+    center = _Product(np.broadcast_to(np.eye(d), (n, d, d)), np.zeros(n))
+    carried: list[tuple[_Product, np.ndarray]] = []  # C W ... C W and the R_k a_k it acts on
+    moved = np.full((n, d), t)
+    for layer in layers:
+        absolute = np.abs(layer.weight)
+        gamma = 2 * (layer.weight.shape[1] + 8) * UNIT
+        value_error = (value_error + gamma * np.abs(value)) @ absolute.T * (1 + ALLOWANCE)
+        value_error += gamma * np.abs(layer.bias)
+        value = value @ layer.weight.T + layer.bias
+        center = center.after(layer)
+        carried = [(Q.after(layer), s) for Q, s in carried]
+        # The move of a unit: from the product, or from the moves of the units before.
+        rows = t * (np.linalg.norm(center.matrix, axis=2) + center.error[:, None])
+        reach = np.minimum(rows + _deviation(carried, rows), moved @ absolute.T) * (1 + ALLOWANCE)
+        low, high, moved = layer.secants(value, reach, value_error)
+        C, R = (low + high) / 2, (high - low) / 2 * (1 + ALLOWANCE) + 4 * UNIT * high
+        value = layer.apply(value)
+        value_error += 8 * UNIT * np.abs(value)
+        if layer.activation is not None:
+            center = center.scaled(C)
+            carried = [(Q.scaled(C), s) for Q, s in carried]
+            identity = np.broadcast_to(np.eye(len(layer.bias)), (n, *absolute.shape[:1] * 2))
+            carried.append((_Product(identity, np.zeros(n)), R * reach))
+    straight = t * (spectral_norm_above(center.matrix) + center.error)
+    bound = straight + np.linalg.norm(_deviation(carried, moved), axis=1)
+    return np.minimum(bound, np.linalg.norm(moved, axis=1)) * (1 + 4 * ALLOWANCE)
+
+
+def _deviation(carried: list[tuple[_Product, np.ndarray]], like: np.ndarray) -> np.ndarray:
+    """Return bounds (n, m) of what the deviations of all layers move each unit by."""
+    total = np.zeros_like(like)
+    for Q, s in carried:
+        total += (np.abs(Q.matrix) @ s[:, :, None])[:, :, 0]
+        total += (Q.error * np.linalg.norm(s, axis=1))[:, None]
+    return total
