@@ -108,7 +108,7 @@ def _enclosure(measures: Any, eps: Any, h: Any) -> Interval:
         return Interval(0.0, 0.0)
     if e == math.inf:
         return Interval(1.0, 1.0)
-    return enclose(_probability, c, exact_rational(eps), speed)
+    return enclose(_probability, c, exact_rational(eps), speed, within=A_PROBABILITY)
 
 
 CHEEGER_FOOLING_PROBABILITY = Claim(

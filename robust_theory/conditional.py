@@ -15,7 +15,14 @@ from typing import Any
 import numpy as np
 
 from robust_theory import isoperimetry
-from robust_theory.arguments import broken, budgets, exact_measures, exact_rational, probability
+from robust_theory.arguments import (
+    Floats,
+    broken,
+    budgets,
+    exact_measures,
+    exact_rational,
+    probability,
+)
 from robust_theory.arithmetic import enclose, statement
 from robust_theory.claim import A_PROBABILITY, Claim, Interval
 
@@ -23,7 +30,7 @@ _U = 2.0**-53
 _Label = tuple[Fraction, Fraction, Fraction]
 
 
-def conditional_adversarial_risk(priors: Any, errors: Any, lipschitz: Any, eps: Any) -> float:
+def conditional_adversarial_risk(priors: Any, errors: Any, lipschitz: Any, eps: Any) -> Any:
     """Lower bound on the risk within eps: sum_y p_y Phi(Phi^-1(alpha_y) + eps / L_y).
 
     Parameters
@@ -34,12 +41,12 @@ def conditional_adversarial_risk(priors: Any, errors: Any, lipschitz: Any, eps: 
         alpha_y, the classifier's error on each label, or lower limits of them.
     lipschitz : sequence (K,)
         L_y > 0, image distance per unit of L2 latent distance, or upper limits.
-    eps : number
-        Budget, distance in image space, at least 0.
+    eps : number or array
+        Budgets, distance in image space, at least 0.
 
     Returns
     -------
-    float
+    float or array, in the shape of `eps`
         Rounded down, within 1e-14 absolutely; attained by linear generators and half-spaces.
 
     Raises
@@ -51,9 +58,12 @@ def conditional_adversarial_risk(priors: Any, errors: Any, lipschitz: Any, eps: 
     -----
     Source: fawzi2018, Theorem 4, for a generator per label.
     """
-    labels, e = _labels(priors, errors, lipschitz), float(budgets(eps))
-    total = math.fsum(float(p) * _grown(alpha, L, e) for p, alpha, L in labels)
-    return max(0.0, total * (1 - (8 + len(labels)) * _U))
+    labels, budget = _labels(priors, errors, lipschitz), budgets(eps)
+    total = np.zeros(budget.size)
+    for p, alpha, L in labels:
+        total += float(p) * _grown(alpha, L, budget.ravel())
+    slack = (8 + len(labels)) * _U
+    return isoperimetry.shaped(np.maximum(total * (1 - slack), 0), budget)
 
 
 def least_conditional_adversarial_risk(priors: Any, error: Any, lipschitz: Any, eps: Any) -> float:
@@ -88,7 +98,7 @@ def least_conditional_adversarial_risk(priors: Any, error: Any, lipschitz: Any, 
     if len(labels) > 14:
         raise ValueError(f"priors must have at most 14 labels, got {len(labels)}")
     return min(
-        conditional_adversarial_risk(priors, errors, lipschitz, eps)
+        float(conditional_adversarial_risk(priors, errors, lipschitz, eps))
         for errors in _extreme_points([p for p, _, _ in labels], alpha)
     )
 
@@ -112,14 +122,14 @@ def _extreme_points(priors: list[Fraction], average: Fraction) -> list[list[Frac
     return points
 
 
-def _grown(alpha: Fraction, L: Fraction, eps: float) -> float:
+def _grown(alpha: Fraction, L: Fraction, eps: Floats) -> Floats:
     """Phi(Phi^-1(alpha) + eps / L), rounded down."""
     if alpha in (0, 1):
-        return float(alpha)
-    t = np.array([eps / float(L) * (1 - 4 * _U)])
-    # alpha plus what a set of measure 1 - alpha loses.
-    grown = float(isoperimetry.margin([(1 - alpha, 1)], Fraction(0), t)[0])
-    return max(grown, isoperimetry.rounded(alpha, -1))
+        return np.full(eps.shape, float(alpha))
+    # One minus what is kept of a set of measure 1 - alpha.
+    t = eps / float(L) * (1 - 4 * _U)
+    grown = isoperimetry.margin([(1 - alpha, 1)], Fraction(0), t)
+    return np.maximum(grown, isoperimetry.rounded(alpha, -1))
 
 
 def _labels(priors: Any, errors: Any, lipschitz: Any) -> list[_Label]:
@@ -177,7 +187,8 @@ def _enclosure(priors: Any, errors: Any, lipschitz: Any, eps: Any) -> Interval:
     if e == math.inf or all(alpha == 0 for _, alpha, _ in labels):
         value = sum((p for p, alpha, _ in labels if alpha > 0), Fraction(0))
         return Interval(isoperimetry.rounded(value, -1), isoperimetry.rounded(value, 1))
-    return enclose(_risk, [(label, 1) for label in labels], exact_rational(eps))
+    numbers = [(label, 1) for label in labels]
+    return enclose(_risk, numbers, exact_rational(eps), within=A_PROBABILITY)
 
 
 CONDITIONAL_ADVERSARIAL_RISK = Claim(

@@ -106,7 +106,7 @@ def equiprobable_expected_radius(K: int, form: Form = "sharp") -> float:
     Source: fawzi2018, Theorem 2, second part.
     """
     if chosen(form) == "paper":
-        L = math.log(positive_integer(K, "K", least=2))
+        L = math.log(class_number(K, 2))
         return math.log(4 * math.pi * L) / math.sqrt(2 * L) * (1 + 16 * _U)
     x = closed_threshold(K)
     return 2 / (x + math.sqrt(x * x + 4)) * (1 + 32 * _U)
@@ -160,13 +160,15 @@ _FOOLED = {"sharp": _fooled, "elementary": _fooled_elementary, "paper": _fooled_
 
 
 def _fooled_enclosure(K: int, eps: Any, form: AnyForm = "sharp") -> Interval:
+    class_number(K, 2 if form == "sharp" else 5)
     e = float(budgets(eps))
     if e == math.inf or (e == 0 and form != "paper"):
         return Interval(float(e > 0), float(e > 0))
-    return enclose(_FOOLED[form], Fraction(K), exact_rational(eps))
+    return enclose(_FOOLED[form], Fraction(K), exact_rational(eps), within=isoperimetry.AT_MOST_ONE)
 
 
 def _radius_enclosure(K: int, form: Form = "sharp") -> Interval:
+    class_number(K, 5 if form == "sharp" else 2)
     return enclose(_radius if form == "sharp" else _radius_paper, Fraction(K))
 
 

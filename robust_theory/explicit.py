@@ -171,10 +171,12 @@ def _largest(m: Any, c: Any, times: Any, eps: Any) -> Any:
 
 
 def _balanced_enclosure(eps: Any, form: Form = "sharp", *, measures: Any = None) -> Interval:
+    isoperimetry.require(_broken_balanced(eps, measures=measures))
     e = float(budgets(eps))
     if e == math.inf or (e == 0 and form == "sharp"):
         return Interval(float(e > 0), float(e > 0))
-    return enclose(_balanced if form == "sharp" else _balanced_paper, exact_rational(eps))
+    formula = _balanced if form == "sharp" else _balanced_paper
+    return enclose(formula, exact_rational(eps), within=isoperimetry.AT_MOST_ONE)
 
 
 def _largest_enclosure(largest: Any, eps: Any) -> Interval:
@@ -183,7 +185,7 @@ def _largest_enclosure(largest: Any, eps: Any) -> Interval:
     if c == 1 or e in (0, math.inf):
         value = float(c < 1 and e > 0)
         return Interval(value, value)
-    return enclose(_largest, c, times, exact_rational(eps))
+    return enclose(_largest, c, times, exact_rational(eps), within=isoperimetry.AT_MOST_ONE)
 
 
 def _broken_balanced(eps: Any, *, measures: Any = None) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from robust_theory import gaussian, latent
+from robust_theory import gaussian, isoperimetry, latent
 from robust_theory.arguments import (
     ClassMeasures,
     broken,
@@ -102,8 +102,9 @@ def image_radius_enclosure(
 
     Balls for a pair; for a callable and form "sharp", lower and upper Riemann-Stieltjes sums.
     """
-    c = exact_measures(measures)
-    shift = exact_rational(wasserstein, "wasserstein")
+    broken_here = _broken_paper if chosen(form) == "paper" else _broken
+    isoperimetry.require(broken_here(measures, modulus, wasserstein))
+    c, shift = exact_measures(measures), exact_rational(wasserstein, "wasserstein")
     pair = power(modulus, "modulus")
     if c[-1][0] == 1:
         return Interval(math.inf, math.inf)

@@ -140,8 +140,9 @@ def latent_radii(inverse_modulus: Modulus, eps: Floats) -> Floats:
     if pair is not None:
         L, alpha = float(pair[0]), float(pair[1])
         # The rounding of the exponent is magnified by the logarithm of the base.
-        size = np.abs(np.log(np.clip(eps / L, 1e-308, 1e308)))
-        return np.asarray((eps / L) ** (1 / alpha) * (1 - (8 + (8 + 4 * size) / alpha) * _U))
+        exact = Fraction(1 / alpha) == 1 / pair[1]
+        size = 0.0 if exact else np.abs(np.log(np.clip(eps / L, 1e-308, 1e308)))
+        return np.asarray((eps / L) ** (1 / alpha) * (1 - (4 + (4 + 3 * size) / alpha) * _U))
     t = np.asarray(inverse_modulus(eps if eps.ndim else float(eps)), np.float64)  # type: ignore[operator]
     return _checked(t, eps, "inverse_modulus")
 
@@ -153,8 +154,8 @@ def image_distance(modulus: Modulus, t: float) -> float:
     pair = power(modulus, "modulus")
     if pair is not None:
         L, alpha = float(pair[0]), float(pair[1])
-        size = abs(math.log(max(t, 1e-308)))
-        return float(L * t**alpha * (1 + (8 + (8 + 4 * size) * alpha) * _U))
+        size = 0.0 if Fraction(alpha) == pair[1] else abs(math.log(max(t, 1e-308)))
+        return float(L * t**alpha * (1 + (6 + (2 + 3 * size) * alpha) * _U))
     value = np.asarray(modulus(t), np.float64)  # type: ignore[operator]
     return float(_checked(value, np.asarray(t), "modulus"))
 

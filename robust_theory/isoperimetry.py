@@ -17,12 +17,16 @@ import numpy as np
 
 from robust_theory import gaussian
 from robust_theory.arguments import Floats, probability
+from robust_theory.claim import Interval
 
 _U = 2.0**-53
 _TINY = 2.0**-1070
 _BLOCK = 1 << 15
 
 Groups = list[tuple[Fraction, int]]
+
+# Where a lower bound on a probability lies; those of the paper may be negative.
+AT_MOST_ONE = Interval(-math.inf, 1.0)
 
 
 def groups(measures: Any, name: str) -> Groups:
@@ -113,6 +117,12 @@ def kept(m: Any, u: Any, eps: Any) -> Any:
     if isinstance(u, Fraction) and u == 1:
         return m.number(1)
     return m.sf(m.isf(u) + m.number(eps))
+
+
+def require(sentences: tuple[str, ...]) -> None:
+    """Raise ValueError with the hypotheses that are broken, if any are."""
+    if sentences:
+        raise ValueError("; ".join(sentences))
 
 
 def shaped(values: Floats, like: Floats) -> Any:

@@ -163,7 +163,7 @@ def stretched_enclosure(
         return Interval(0.0, 0.0)
     if e == math.inf:
         return Interval(1.0, 1.0)
-    return enclose(_probability, c, exact_rational(eps), factor, numbers)
+    return enclose(_probability, c, exact_rational(eps), factor, numbers, within=A_PROBABILITY)
 
 
 def stretched_claim(
@@ -220,7 +220,7 @@ LOG_CONCAVE_FOOLING_PROBABILITY = stretched_claim(
 )
 INRADIUS_FOOLING_PROBABILITY = stretched_claim(
     "inradius-fooling-probability",
-    "prescott2021",
+    "prescott2021, Gaussian measures in any norm",
     _inradius,
     inradius_fooling_probability,
     inradius=(r"\rho", positive),

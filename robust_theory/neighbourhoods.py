@@ -145,17 +145,19 @@ def _neighbourhood_paper(m: Any, K: Any, eps: Any) -> Any:
 
 
 def _grown_enclosure(measure: Any, eps: Any, form: Form = "sharp") -> Interval:
-    p = probability(measure, "measure")
+    p = _set_measure(measure, form)
     if p == 1 or float(budgets(eps)) == math.inf:
         return Interval(1.0, 1.0)
-    return enclose(_grown if form == "sharp" else _grown_paper, p, exact_rational(eps))
+    formula = _grown if form == "sharp" else _grown_paper
+    return enclose(formula, p, exact_rational(eps), within=isoperimetry.AT_MOST_ONE)
 
 
 def _neighbourhood_enclosure(K: int, eps: Any, form: Form = "sharp") -> Interval:
+    class_number(K, 5)
     if float(budgets(eps)) == math.inf:
         return Interval(1.0, 1.0)
     formula = _neighbourhood if form == "sharp" else _neighbourhood_paper
-    return enclose(formula, Fraction(K), exact_rational(eps))
+    return enclose(formula, Fraction(K), exact_rational(eps), within=isoperimetry.AT_MOST_ONE)
 
 
 def _broken_set(form: Form) -> Callable[..., tuple[str, ...]]:
@@ -210,7 +212,7 @@ EQUIPROBABLE_THRESHOLD = Claim(
     formula=lambda: statement(r"\Phi^{-1}(1 - 1/K) \ge", threshold, "K"),
     relation=">=",
     value=equiprobable_threshold,
-    enclosure=lambda K: enclose(threshold, Fraction(K)),
+    enclosure=lambda K: enclose(threshold, Fraction(class_number(K, 5))),
     broken_hypotheses=_broken_number,
     possible=A_DISTANCE,
 )

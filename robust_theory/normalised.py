@@ -172,6 +172,7 @@ def _probability_enclosure(
 
 
 def _half_space_enclosure(ratio: Any, dimension: int) -> Interval:
+    _ratio(ratio)
     t = exact_rational(ratio, "ratio")
     if t == 0 or t >= 1:
         return Interval(float(t > 0), float(t > 0))

@@ -113,10 +113,10 @@ def _orthant_mean(m: Any, k: Any) -> Any:
 
 
 def _orthant_enclosure(k: int, eps: Any) -> Interval:
-    e = float(budgets(eps))
+    n, e = positive_integer(k, "k"), float(budgets(eps))
     if e in (0, math.inf):
         return Interval(float(e > 0), float(e > 0))
-    return enclose(_orthant_law, positive_integer(k, "k"), exact_rational(eps))
+    return enclose(_orthant_law, n, exact_rational(eps), within=A_PROBABILITY)
 
 
 ORTHANT_LAW = Claim(

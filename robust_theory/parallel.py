@@ -7,6 +7,7 @@ perturbation changes both.
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,9 @@ def _enclosure(offset: Any, eps: Any) -> Interval:
     s, e = exact_rational(offset), float(budgets(eps))
     if e != math.inf and exact_rational(eps) <= s:
         return Interval(0.0, 0.0)
-    return enclose(_law, s, exact_rational(min(e, 1e3)) if e > 1e3 else exact_rational(eps))
+    # Beyond 1000 the probability is that at 1000, up to what no double can show.
+    reached = exact_rational(eps) if e < 1e3 else Fraction(1000)
+    return enclose(_law, s, reached, within=A_PROBABILITY)
 
 
 PARALLEL_TRANSFER_LAW = Claim(

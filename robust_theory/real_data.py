@@ -36,7 +36,7 @@ def real_data_fooling_probability(
     order: Any = "inf",
     *,
     split: Any = None,
-) -> float:
+) -> Any:
     """Lower bound on P(r* <= eps) over data within a Wasserstein distance of the generated ones.
 
     order "inf": B(t) with t = inverse_modulus(eps - delta), or 0 where eps < delta.
@@ -47,8 +47,8 @@ def real_data_fooling_probability(
     ----------
     measures : sequence (K,)
         Class measures of the generated images.
-    eps : number
-        Budget, distance in image space, at least 0.
+    eps : number or array
+        Budgets, distance in image space, at least 0 and finite.
     inverse_modulus : callable or pair
         As for `image_fooling_probability`.
     wasserstein : number
@@ -60,7 +60,7 @@ def real_data_fooling_probability(
 
     Returns
     -------
-    float
+    float or array, in the shape of `eps`
         Rounded down, by at most 1e-13 absolutely; at least 0.
 
     Raises
@@ -72,6 +72,17 @@ def real_data_fooling_probability(
     -----
     Source: fawzi2018, Theorem 5, second part, in probability.
     """
+    budget = budgets(eps)
+    values = [
+        _one(measures, each, inverse_modulus, wasserstein, order, split)
+        for each in np.asarray(eps, dtype=object).ravel()
+    ]
+    return isoperimetry.shaped(np.array(values), budget)
+
+
+def _one(
+    measures: Any, eps: Any, inverse_modulus: Modulus, wasserstein: Any, order: Any, split: Any
+) -> float:
     e, delta, p = _arguments(eps, wasserstein, order)
     s = _split(measures, e, inverse_modulus, delta, p, split)
     if s is None:

@@ -78,7 +78,7 @@ def _around_root(function: Callable[[Any], Any], target: Any, x: Any, width: Any
 
 
 def enclose_positive(formula: Callable[..., Any], *arguments: Any) -> Interval:
-    """Doubles around the formula's value where it is positive, and 0 where it is not.
+    """Doubles around a probability or, where the formula is negative, around 0.
 
     A value of exactly 0 has no relative accuracy; then the interval is as wide as the spacing of
     doubles at 1.
@@ -88,4 +88,4 @@ def enclose_positive(formula: Callable[..., Any], *arguments: Any) -> Interval:
     except ArithmeticError:
         shifted = enclose(lambda m, *numbers: 1 + formula(m, *numbers), *arguments)
         exact = Interval(shifted.lo - 1, shifted.hi - 1)
-    return Interval(max(exact.lo, 0.0), max(exact.hi, 0.0))
+    return Interval(max(exact.lo, 0.0), min(max(exact.hi, 0.0), 1.0))

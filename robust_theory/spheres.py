@@ -65,7 +65,7 @@ def sphere_fooling_probability(
 
     Notes
     -----
-    Source: levy1951; fawzi2018, Theorem 1, for the sphere.
+    Source: levy1951, isoperimetry on the sphere; fawzi2018, Theorem 1.
     """
     budget = budgets(eps)
     n, classes = positive_integer(d, "d", least=2), class_measures(measures)
@@ -175,11 +175,12 @@ def _enclosure(
     c, e, rho = exact_measures(measures), float(budgets(eps)), positive(radius, "radius")
     if e == 0 or c[-1][0] == 1:
         return Interval(0.0, 0.0)
+    isoperimetry.require(_broken(measures, eps, d, radius, distance=distance))
     chord = distance == "chord"
     if e == math.inf or exact_rational(eps) >= (2 * rho if chord else 4 * rho):
         return Interval(1.0, 1.0)
     n = positive_integer(d, "d", least=2)
-    return enclose(_probability, c, exact_rational(eps), rho, n, chord)
+    return enclose(_probability, c, exact_rational(eps), rho, n, chord, within=A_PROBABILITY)
 
 
 def _broken(
@@ -196,7 +197,7 @@ def _broken(
 
 SPHERE_FOOLING_PROBABILITY = Claim(
     name="sphere-fooling-probability",
-    source="levy1951; fawzi2018, Theorem 1, for the sphere",
+    source="levy1951, isoperimetry on the sphere",
     formula=lambda: statement(
         r"P(r \le \varepsilon) \ge", _probability, "c_", r"\varepsilon", r"\rho"
     ),

@@ -151,7 +151,7 @@ def _strips_enclosure(thresholds: Any, eps: Any) -> Interval:
         (cut - e if lo is None else max(lo, cut - e), cut + e if hi is None else min(hi, cut + e))
         for lo, cut, hi in cells
     ]
-    return enclose(_strips_law, *bands)
+    return enclose(_strips_law, *bands, within=A_PROBABILITY)
 
 
 def _print_strips() -> str:

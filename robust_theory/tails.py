@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy as np
 from robust_theory import gaussian, isoperimetry
 from robust_theory.arguments import broken, budgets, exact_rational
 from robust_theory.arithmetic import enclose, statement
-from robust_theory.claim import A_PROBABILITY, Claim
+from robust_theory.claim import A_PROBABILITY, Claim, Interval
 
 _U = 2.0**-53
 
@@ -102,6 +104,12 @@ def _upper(m: Any, x: Any) -> Any:
     return 2 * m.density(x) / (x + m.sqrt(x * x + 8 / m.pi))
 
 
+def _enclosure(formula: Callable[..., Any], x: Any) -> Interval:
+    if float(budgets(x, "x")) == math.inf:
+        return Interval(0.0, 0.0)
+    return enclose(formula, exact_rational(x))
+
+
 def _broken_tail(x: Any) -> tuple[str, ...]:
     return broken(lambda: budgets(x, "x"))
 
@@ -112,7 +120,7 @@ TAIL_LOWER_BOUND = Claim(
     formula=lambda: statement(r"1 - \Phi(x) \ge", _lower, "x"),
     relation=">=",
     value=tail_lower_bound,
-    enclosure=lambda x: enclose(_lower, exact_rational(x)),
+    enclosure=partial(_enclosure, _lower),
     broken_hypotheses=_broken_tail,
     possible=A_PROBABILITY,
 )
@@ -122,7 +130,7 @@ TAIL_UPPER_BOUND = Claim(
     formula=lambda: statement(r"1 - \Phi(x) \le", _upper, "x"),
     relation="<=",
     value=tail_upper_bound,
-    enclosure=lambda x: enclose(_upper, exact_rational(x)),
+    enclosure=partial(_enclosure, _upper),
     broken_hypotheses=_broken_tail,
     possible=A_PROBABILITY,
 )

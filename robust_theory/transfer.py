@@ -175,9 +175,10 @@ def _paper(m: Any, delta: Any, eps: Any) -> Any:
 def _classes_enclosure(measures: Any, delta: Any, eps: Any, form: Form = "sharp") -> Interval:
     c, d, e = exact_measures(measures), probability(delta, "delta"), float(budgets(eps))
     if form == "paper":
+        _require_half(c, d)
         if e == math.inf:
             return _around(1 - 2 * d)
-        return enclose(_paper, d, exact_rational(eps))
+        return enclose(_paper, d, exact_rational(eps), within=isoperimetry.AT_MOST_ONE)
     if c[-1][0] + d >= 1 or e == 0:
         return Interval(0.0, 0.0)
     if e == math.inf:
