@@ -26,7 +26,7 @@ from robust_theory.arithmetic import Balls, enclose, statement
 from robust_theory.claim import A_DISTANCE, Claim, Interval
 from robust_theory.explicit import Form, chosen
 from robust_theory.images import Modulus, image_distance, power
-from robust_theory.stieltjes import read, require_concave, stieltjes
+from robust_theory.stieltjes import read, require_concave, tail_integral
 
 _U = 2.0**-53
 
@@ -85,7 +85,7 @@ def image_expected_radius(
     if classes.complements[-1] == 0:
         return math.inf
     if pair is None:
-        return _raised(stieltjes(measures, modulus, tolerance).hi, shift)
+        return _raised(tail_integral(measures, modulus, tolerance).hi, shift)
     L, alpha = float(pair[0]), float(pair[1])
     return _raised(L * _moments(classes, alpha) * (1 + 4 * _U), shift)
 
@@ -114,7 +114,7 @@ def image_radius_enclosure(
         mean = latent.EXPECTED_RADIUS.enclosure(measures)
         ends = [image_distance(modulus, end) for end in (mean.lo, mean.hi)]
     else:
-        sums = stieltjes(measures, modulus, tolerance)
+        sums = tail_integral(measures, modulus, tolerance)
         ends = [sums.lo, sums.hi]
     lo, hi = sorted(ends)
     return Interval(lo + float(shift) * (1 - 2 * _U), _raised(hi, _shift(wasserstein)))

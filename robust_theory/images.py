@@ -118,7 +118,8 @@ def image_fooling_probability_inside(
         if ci + eta < 1:
             grown = isoperimetry.margin([(ci + eta, 1)], 1 - ci, t)
             values += times * np.maximum(grown, 0) * (1 - 4 * _U)
-    additions = (4 + len(c)) * _U  # each partial sum is at most 1
+    # No partial sum is larger than this in size.
+    additions = (4 + len(c)) * _U * (np.abs(values) + 2 * float(eta))
     return isoperimetry.shaped(np.maximum(values - additions, 0), radius)
 
 

@@ -20,7 +20,7 @@ _CELLS = (1 << 10, 1 << 13, 1 << 16, 1 << 19)
 _WORK = 1 << 22  # cells times distinct measures: a second or two
 
 
-def stieltjes(measures: Any, modulus: Modulus, tolerance: float) -> Interval:
+def tail_integral(measures: Any, modulus: Modulus, tolerance: float) -> Interval:
     """Lower and upper sums of T over omega, on a partition refined where they differ.
 
     The upper sum takes T at the left end of each cell, as if omega rose at once, and the lower
