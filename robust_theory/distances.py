@@ -50,7 +50,8 @@ def _keys(
     step = max(1, _ENTRIES // max(1, first.values.shape[1]))
     for start in range(0, len(rows), step):
         block = slice(start, start + step)
-        x, z = first.values[rows[block]].astype(kind), second.values[columns[block]].astype(kind)
+        x = first.values[rows[block]].astype(kind, copy=False)
+        z = second.values[columns[block]].astype(kind, copy=False)
         # Powers of two are exact, and keep squares from overflowing.
         gap = np.ldexp(x, -exponent) - np.ldexp(z, -exponent) if exponent else np.subtract(x, z, x)
         if norm == "l2":
@@ -136,8 +137,7 @@ class Band:
         self.exponent, self.d = _exponent(first, second), first.values.shape[1]
         order = {"l1": 1, "l2": 2, "linf": np.inf}[norm]
         self.sizes = [
-            np.linalg.norm(np.ldexp(s.values.astype(np.float64), -self.exponent), order, axis=1)
-            for s in self.samples
+            np.linalg.norm(_shrunk(s, self.exponent), order, axis=1) for s in self.samples
         ]
         self.rows: dict[tuple[int, int], list[Any]] = {}
 
@@ -169,7 +169,7 @@ class Band:
 def _rounded_candidates(
     first: Sample, second: Sample, norm: Norm, limit: Fraction, exponent: int
 ) -> Iterator[tuple[Indices, Indices]]:
-    X, Z = (np.ldexp(s.values.astype(np.float64), -exponent) for s in (first, second))
+    X, Z = _shrunk(first, exponent), _shrunk(second, exponent)
     d = X.shape[1]
     if norm == "l2":
         centre = X.mean(axis=0)
@@ -237,6 +237,12 @@ def _linf_candidates(
             )
             i, j, k, width = i[kept], j[kept], k + width, 2 * width
         yield i + here.start, j + there.start
+
+
+def _shrunk(sample: Sample, exponent: int) -> Floats:
+    """The values divided by 2^exponent, which is exact."""
+    values = np.asarray(sample.values, np.float64)
+    return np.ldexp(values, -exponent) if exponent else values
 
 
 def _scaled(limit: Fraction, norm: Norm, exponent: int, d: int) -> Fraction:

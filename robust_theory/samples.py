@@ -143,11 +143,16 @@ def _binary_places(table: NDArray[Any]) -> int:
     if table.dtype.kind != "f" or not table.size:
         return 0
     if np.abs(table).max() < 2**20:
+        # Most tables that are none show it in a few entries.
+        few = table.ravel()[:: max(1, table.size // 1000)]
         for places in range(0, 17, 4):
-            scaled = np.ldexp(table, places)
-            if (scaled == np.rint(scaled)).all():
+            if all(_is_whole(part * 2.0**places) for part in (few, table)):
                 return places
     return 99
+
+
+def _is_whole(table: NDArray[Any]) -> bool:
+    return bool((table == np.rint(table)).all())
 
 
 def _smallest(table: Floats) -> NDArray[Any]:
