@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import gzip
-import math
 import os
-import struct
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from empirical.readers import (
+    Labelled,
+    read_cifar_binary,
+    read_idx_pair,
+    read_mat,
+    read_npz,
+    read_parquet,
+)
+
 TEST_SHARE = 0.25  # of every class, where the source has no split of its own
 SPLIT_SEED = 20180223
-MAX_BYTES = 8 * 2**30  # an array that would unpack to more is refused before it is read
 MAX_CLASSES = 10_000
 
-_IDX_NAMES = {
-    "mnist": "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, "
-    "t10k-labels-idx1-ubyte, each with or without .gz",
+_IDX = (
+    "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, "
+    "t10k-labels-idx1-ubyte, each with or without .gz"
+)
+_FILES = {
+    "mnist": _IDX,
+    "fashion-mnist": _IDX,
+    "svhn": "train_32x32.mat, test_32x32.mat",
+    "cifar10": "data_batch_1.bin .. data_batch_5.bin, test_batch.bin; or one Parquet file of PNG "
+    "pictures each with train and test in its name",
+    "cifar10-jpeg": "one Parquet file of JPEG pictures each with train and test in its name",
 }
-_IDX_NAMES["fashion-mnist"] = _IDX_NAMES["mnist"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +74,16 @@ def load(name_or_file: str | os.PathLike[str], data_dir: str | None = None) -> D
     ----------
     name_or_file : str or path
         ``"digits"``: the 1,797 images of 8x8 pixels that scikit-learn bundles, divided by 16.
-        ``"mnist"``, ``"fashion-mnist"``: the four IDX files of that data set, with or without
-        ``.gz``, in `data_dir`; their own split.
+        Files in `data_dir`, with a split and ten classes of their own:
+        ``"mnist"``, ``"fashion-mnist"``: the four IDX files, with or without ``.gz``.
+        ``"svhn"``: ``train_32x32.mat`` and ``test_32x32.mat``.
+        ``"cifar10"``: the six files of the binary version; or Parquet files of PNG pictures, one
+        with ``train`` and one with ``test`` in its name, columns ``img`` and ``label``.
+        ``"cifar10-jpeg"``: such Parquet files of JPEG pictures, whose pixels are not the original.
         A path ending in ``.npz``: arrays ``X``, shape (n, h, w) or (n, c, h, w) with c = 1 or 3,
         and ``y``, shape (n,), integers from 0. Bytes are divided by 255; floats must lie in [0, 1].
     data_dir : str, optional
-        Folder of the IDX files.
+        Folder of these files.
 
     Returns
     -------
@@ -87,13 +101,12 @@ def load(name_or_file: str | os.PathLike[str], data_dir: str | None = None) -> D
     name = os.fspath(name_or_file)
     if name == "digits":
         return _digits()
-    if name in _IDX_NAMES:
-        return _idx_dataset(name, data_dir)
+    if name in _FILES:
+        return _with_own_split(name, data_dir)
     if name.endswith(".npz"):
         return _npz(Path(name))
-    raise ValueError(
-        f"data must be 'digits', 'mnist', 'fashion-mnist' or a path ending in .npz, got {name!r}"
-    )
+    names = ", ".join(repr(known) for known in ("digits", *_FILES))
+    raise ValueError(f"data must be {names} or a path ending in .npz, got {name!r}")
 
 
 def _digits() -> Dataset:
@@ -104,67 +117,49 @@ def _digits() -> Dataset:
     return _with_split("digits", images, bundle.target.astype(np.int64), 10)
 
 
-def _idx_dataset(name: str, data_dir: str | None) -> Dataset:
+def _with_own_split(name: str, data_dir: str | None) -> Dataset:
     if data_dir is None:
-        raise ValueError(f"data {name!r} needs data_dir, the folder with {_IDX_NAMES[name]}")
+        raise ValueError(f"data {name!r} needs data_dir, the folder with {_FILES[name]}")
     folder = Path(data_dir)
-    parts = []
-    for part in ("train", "t10k"):
-        images = _read_idx(_find(folder, f"{part}-images-idx3-ubyte"), 3)
-        labels = _read_idx(_find(folder, f"{part}-labels-idx1-ubyte"), 1)
-        if len(images) != len(labels) or len(images) == 0:
-            raise ValueError(
-                f"{folder}: {part} files must hold equally many images and labels, and some; "
-                f"got {len(images)} and {len(labels)}"
-            )
-        parts.append((images, labels))
-    images = np.concatenate([parts[0][0], parts[1][0]])[:, None].astype(np.float32) / 255
-    labels = np.concatenate([parts[0][1], parts[1][1]]).astype(np.int64)
+    train, test = (_read(name, folder, part) for part in ("train", "test"))
+    images, labels = (np.concatenate(both) for both in zip(train, test, strict=True))
     if labels.max() > 9:
         raise ValueError(f"{folder}: labels of {name} must be 0..9, got {labels.max()}")
-    n = len(parts[0][1])
-    return Dataset(name, images, labels, 10, np.arange(n), np.arange(n, len(labels)))
+    n = len(train[1])
+    scaled = images.astype(np.float32) / 255
+    return Dataset(name, scaled, labels, 10, np.arange(n), np.arange(n, len(labels)))
 
 
-def _find(folder: Path, name: str) -> Path:
-    for path in (folder / name, folder / f"{name}.gz"):
-        if path.is_file():
-            return path
-    raise FileNotFoundError(f"{folder} must contain {name} or {name}.gz")
+def _read(name: str, folder: Path, part: str) -> Labelled:
+    if name == "svhn":
+        return read_mat(_find(folder, f"{part}_32x32.mat"))
+    if name == "cifar10" and any(folder.glob("*_batch*.bin")):
+        batches = [f"data_batch_{i}.bin" for i in range(1, 6)] if part == "train" else []
+        records = [read_cifar_binary(_find(folder, b)) for b in batches or ["test_batch.bin"]]
+        images, labels = (np.concatenate(column) for column in zip(*records, strict=True))
+        return images, labels
+    if name in ("cifar10", "cifar10-jpeg"):
+        found = sorted(folder.glob(f"*{part}*.parquet"))
+        if len(found) != 1:
+            raise FileNotFoundError(f"{folder} must contain {_FILES[name]}")
+        return read_parquet(found[0], "PNG" if name == "cifar10" else "JPEG")
+    prefix = "train" if part == "train" else "t10k"
+    files = (f"{prefix}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1"))
+    images_file, labels_file = (_find(folder, file, f"{file}.gz") for file in files)
+    return read_idx_pair(images_file, labels_file)
 
 
-def _read_idx(path: Path, dimensions: int) -> np.ndarray:
-    """Return the bytes of an IDX file: two zeros, type 8, rank, big-endian sizes, data."""
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            header = file.read(4 + 4 * dimensions)
-            if len(header) < 4 + 4 * dimensions or header[:4] != bytes((0, 0, 8, dimensions)):
-                raise ValueError(f"{path} must be an IDX file of bytes with {dimensions} axes")
-            shape = struct.unpack(f">{dimensions}I", header[4:])
-            size = math.prod(shape)
-            _guard(path, size)
-            content = file.read(size + 1)
-    except (EOFError, OSError) as damage:
-        raise ValueError(f"{path} cannot be read: {damage}") from None
-    if len(content) != size:
-        raise ValueError(f"{path} must hold {size} bytes after its header, as that header says")
-    return np.frombuffer(content, np.uint8).reshape(shape)
+def _find(folder: Path, *names: str) -> Path:
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(f"{folder} must contain {' or '.join(names)}")
 
 
 def _npz(path: Path) -> Dataset:
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for entry in archive.infolist():
-                _guard(path, entry.file_size)
-        with np.load(path, allow_pickle=False) as arrays:
-            missing = {"X", "y"} - set(arrays.files)
-            if missing:
-                raise ValueError(f"it lacks the array {min(missing)}")
-            X, y = arrays["X"], arrays["y"]
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as damage:
-        raise ValueError(f"{path} must be a .npz file with arrays X and y: {damage}") from None
+    X, y = read_npz(path)
     if X.ndim == 3:
         X = X[:, None]
     if X.ndim != 4 or X.shape[1] not in (1, 3) or 0 in X.shape:
@@ -189,11 +184,6 @@ def _npz(path: Path) -> Dataset:
             f"got {y.min()}..{y.max()}"
         )
     return _with_split(str(path), images, y.astype(np.int64), int(y.max()) + 1)
-
-
-def _guard(path: Path, size: int) -> None:
-    if size > MAX_BYTES:
-        raise ValueError(f"{path} unpacks to {size} bytes, more than the {MAX_BYTES} allowed")
 
 
 def _with_split(name: str, images: np.ndarray, labels: np.ndarray, classes: int) -> Dataset:
