@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
+
+from empirical.resnets import resnet18, resnet101
 
 Shape = tuple[int, int, int]
 
@@ -79,54 +80,131 @@ class Autoencoder(nn.Module):
         return mean, log_variance
 
 
+class Adversarial(nn.Module):
+    """A generative adversarial network; `decoder` is the generator, from (n, d) to (n, c, h, w).
+
+    Its images lie in [0, 1]: the sigmoid is the tanh of the DCGAN paper, rescaled. `discriminator`
+    takes images in [-1, 1] to one logit, large for real ones. The latent prior is the standard
+    normal distribution on R^d.
+    """
+
+    def __init__(self, shape: Shape, latent_dimension: int, width: int) -> None:
+        super().__init__()
+        c, h, w = shape
+        doublings = 0
+        while h % 2 == w % 2 == 0 and (doublings < 2 or max(h, w) > 4):
+            h, w, doublings = h // 2, w // 2, doublings + 1
+        if doublings == 0:
+            raise ValueError(f"height and width of images must be even, got {shape[1:]}")
+        self.latent_dimension = latent_dimension
+        channels = [width * 2**k for k in reversed(range(doublings))]
+        decoder: list[nn.Module] = [
+            nn.Linear(latent_dimension, channels[0] * h * w, bias=False),
+            nn.Unflatten(1, (channels[0], h, w)),
+        ]
+        for before, after in zip(channels, [*channels[1:], c], strict=True):
+            decoder += [
+                nn.BatchNorm2d(before),
+                nn.ReLU(),
+                nn.ConvTranspose2d(before, after, 4, 2, 1, bias=after == c),
+            ]
+        self.decoder = nn.Sequential(*decoder, nn.Sigmoid())
+        layers: list[nn.Module] = []
+        for before, after in zip([c, *channels[:0:-1]], channels[::-1], strict=True):
+            layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=before == c))
+            if before != c:
+                layers.append(nn.BatchNorm2d(after))
+            layers.append(nn.LeakyReLU(0.2))
+        self.discriminator = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels[0] * h * w, 1))
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+                nn.init.normal_(layer.weight, 0.0, 0.02)
+
+
+def dcgan(shape: Shape, latent_dimension: int = 100, width: int = 64) -> Adversarial:
+    """Return a DCGAN for images whose height and width are even (8x8, 28x28, 32x32, ...)."""
+    return Adversarial(shape, latent_dimension, width)
+
+
 def vae(shape: Shape, latent_dimension: int = 16, width: int = 256) -> Autoencoder:
     """Return a variational autoencoder with two hidden layers on each side."""
     return Autoencoder(shape, latent_dimension, width)
 
 
-class Residual(nn.Module):
-    """x -> relu(body(x) + shortcut(x))."""
+def lenet(shape: Shape, classes: int) -> nn.Module:
+    """Return LeNet-5 with ReLU and maximum pooling, for images of at least 4x4 pixels.
 
-    def __init__(self, body: nn.Module, shortcut: nn.Module) -> None:
-        super().__init__()
-        self.body = body
-        self.shortcut = shortcut
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return functional.relu(self.body(x) + self.shortcut(x))
+    Images of less than 12 pixels a side are padded before the second convolution as well.
+    """
+    c, h, w = shape
+    if min(h, w) < 4:
+        raise ValueError(f"images must have at least 4x4 pixels, got {h}x{w}")
+    padding = 0 if min(h, w) >= 12 else 2
+    height, width = ((side // 2 - 4 + 2 * padding) // 2 for side in (h, w))
+    return nn.Sequential(
+        nn.Conv2d(c, 6, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5, padding=padding),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(16 * height * width, 120),
+        nn.ReLU(),
+        nn.Linear(120, 84),
+        nn.ReLU(),
+        nn.Linear(84, classes),
+    )
 
 
 CLASSIFIERS: dict[str, Callable[[Shape, int], nn.Module]] = {
     "linear": linear,
     "mlp": mlp,
     "cnn": cnn,
+    "lenet": lenet,
+    "resnet18": resnet18,
+    "resnet101": resnet101,
 }
+GENERATORS: dict[str, Callable[..., Autoencoder | Adversarial]] = {"vae": vae, "dcgan": dcgan}
 
 
-def build(name: str, shape: Shape, classes: int, seed: int) -> nn.Module:
+def build(
+    name: str, shape: Shape, classes: int, seed: int, *, latent_dimension: int | None = None
+) -> nn.Module:
     """Return the network of that name with weights that depend on `seed` alone.
 
     Parameters
     ----------
     name : str
-        ``"linear"``, ``"mlp"``, ``"cnn"``, or ``"vae"`` (which ignores `classes`).
+        A classifier: ``"linear"``, ``"mlp"``, ``"cnn"``, ``"lenet"``, ``"resnet18"``,
+        ``"resnet101"``; or a generator, which ignores `classes`: ``"vae"``, ``"dcgan"``.
     shape : tuple of int
         One image, (c, h, w).
     classes : int
         Number of logits.
     seed : int
         The global random state is left as it was.
+    latent_dimension : int, optional
+        Of a generator, at least 1; by default 16 for ``"vae"`` and 100 for ``"dcgan"``.
 
     Raises
     ------
     ValueError
-        Unknown name.
+        Unknown name, images of a size that the network cannot take, or a latent dimension below 1
+        or of a classifier.
     """
-    if name != "vae" and name not in CLASSIFIERS:
-        raise ValueError(f"name must be one of {(*CLASSIFIERS, 'vae')}, got {name!r}")
+    if name not in CLASSIFIERS and name not in GENERATORS:
+        raise ValueError(f"name must be one of {(*CLASSIFIERS, *GENERATORS)}, got {name!r}")
+    if latent_dimension is not None and (name in CLASSIFIERS or latent_dimension < 1):
+        raise ValueError(
+            f"latent_dimension must be at least 1, and a generator's; got {latent_dimension} "
+            f"for {name!r}"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return vae(shape) if name == "vae" else CLASSIFIERS[name](shape, classes)
+        if name in CLASSIFIERS:
+            return CLASSIFIERS[name](shape, classes)
+        return GENERATORS[name](shape, *(() if latent_dimension is None else (latent_dimension,)))
 
 
 def to_arrays(module: nn.Module) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from empirical.networks import Residual
+from empirical.resnets import Residual
 
 UNIT = 2.0**-53
 MARGIN = 1e-9  # above the computed eigenvalue, where the factorisation is tried

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from empirical.data import Dataset
-from empirical.networks import Autoencoder
+from empirical.networks import Adversarial, Autoencoder
 
 Progress = Callable[[float, str], None]
 
@@ -103,6 +103,66 @@ def train_vae(
     latent = vae.latent_dimension
     last, seconds = _fit(vae, dataset, loss, latent, epochs, seed, device, progress, batch, rate)
     return Training(last, None, epochs, seconds)
+
+
+def train_dcgan(
+    gan: Adversarial,
+    dataset: Dataset,
+    *,
+    epochs: int = 50,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    batch: int = 128,
+    rate: float = 2e-4,
+) -> Training:
+    """Train `gan` in place, one step of each player in turn, and return the record.
+
+    Both minimise a logistic loss with Adam (first moment 0.5), the generator the non-saturating
+    one, whose mean over the last epoch is the loss of the record. The network is left on `device`
+    in evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        ``epochs < 1``, or a loss that is not finite.
+    """
+    if epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {epochs}")
+    start = time.perf_counter()
+    draws = torch.Generator().manual_seed(seed)  # on the CPU: the same draws on every device
+    images = torch.from_numpy(dataset.images).to(device)
+    train = torch.from_numpy(dataset.train)
+    gan.to(device).train()
+    judge, decoder = gan.discriminator, gan.decoder
+    judging, decoding = (
+        torch.optim.Adam(player.parameters(), lr=rate, betas=(0.5, 0.999))
+        for player in (judge, decoder)
+    )
+    mean = float("nan")
+    for epoch in range(epochs):
+        total = 0.0
+        for indices in train[torch.randperm(len(train), generator=draws)].split(batch):
+            z = torch.randn(len(indices), gan.latent_dimension, generator=draws).to(device)
+            forged = 2 * decoder(z) - 1
+            real = 2 * images[indices.to(device)] - 1
+            # softplus(-x): the logistic loss of calling an image real.
+            judged = functional.softplus(-judge(real)) + functional.softplus(judge(forged.detach()))
+            judging.zero_grad(set_to_none=True)
+            judged.mean().backward()
+            judging.step()
+            loss = functional.softplus(-judge(forged)).mean()
+            decoding.zero_grad(set_to_none=True)
+            loss.backward()
+            decoding.step()
+            total += float(loss.detach()) * len(indices)
+        mean = total / len(train)
+        if not np.isfinite(mean):
+            raise ValueError(f"training loss must stay finite, got {mean} in epoch {epoch + 1}")
+        if progress is not None:
+            progress((epoch + 1) / epochs, f"epoch {epoch + 1} of {epochs}, loss {mean:.4g}")
+    gan.eval()
+    return Training(mean, None, epochs, time.perf_counter() - start)
 
 
 def accuracy(network: nn.Module, dataset: Dataset, *, device: str = "cpu") -> float:

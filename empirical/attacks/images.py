@@ -163,6 +163,9 @@ def images_with_jacobian(
         image = generator(z[None]).flatten()
         return image, image
 
+    if not len(point):
+        pixels = generator(point.new_zeros(1, point.shape[1])).numel()
+        return point.new_zeros(0, pixels), point.new_zeros(0, pixels, point.shape[1])
     chunk = max(1, TANGENTS // point.shape[1])
     jacobian, images = torch.func.vmap(torch.func.jacfwd(one, has_aux=True), chunk_size=chunk)(
         point.detach()
