@@ -141,6 +141,6 @@ def test_every_import_is_a_declared_dependency(package: str) -> None:
         "numpy", "scipy", "sympy", "cvxpy", "ot", "flint", "rich", "matplotlib", "jinja2",
         "markupsafe", "jsonschema", "dask", "distributed",
     }  # fmt: skip
-    extras = {"torch", "safetensors", "sklearn", "pyarrow", "numba"}
+    extras = {"torch", "safetensors", "sklearn", "pyarrow", "PIL", "numba"}
     undeclared = set(used_of(package)) - set(sys.stdlib_module_names) - set(PACKAGES) - core
     assert undeclared <= (set() if package == "robust_theory" else extras) | {"numba"}
