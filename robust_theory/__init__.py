@@ -9,9 +9,39 @@ from importlib import import_module
 # importing this package takes.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from robust_theory.balls import ball_fooling_probability as ball_fooling_probability
+    from robust_theory.balls import ball_lipschitz_constant as ball_lipschitz_constant
     from robust_theory.catalogue import CLAIMS as CLAIMS
+    from robust_theory.cheeger import cheeger_fooling_probability as cheeger_fooling_probability
     from robust_theory.claim import Claim as Claim
     from robust_theory.claim import Interval as Interval
+    from robust_theory.conditional import (
+        conditional_adversarial_risk as conditional_adversarial_risk,
+    )
+    from robust_theory.conditional import (
+        least_conditional_adversarial_risk as least_conditional_adversarial_risk,
+    )
+    from robust_theory.equiprobable import (
+        equiprobable_expected_radius as equiprobable_expected_radius,
+    )
+    from robust_theory.equiprobable import (
+        equiprobable_fooling_probability as equiprobable_fooling_probability,
+    )
+    from robust_theory.explicit import balanced_fooling_probability as balanced_fooling_probability
+    from robust_theory.explicit import (
+        largest_class_fooling_probability as largest_class_fooling_probability,
+    )
+    from robust_theory.image_quantiles import ImageQuantile as ImageQuantile
+    from robust_theory.image_quantiles import (
+        best_image_fooling_quantile as best_image_fooling_quantile,
+    )
+    from robust_theory.image_quantiles import image_fooling_quantile as image_fooling_quantile
+    from robust_theory.image_radii import image_expected_radius as image_expected_radius
+    from robust_theory.image_radii import image_radius_enclosure as image_radius_enclosure
+    from robust_theory.images import image_fooling_probability as image_fooling_probability
+    from robust_theory.images import (
+        image_fooling_probability_inside as image_fooling_probability_inside,
+    )
     from robust_theory.latent import expected_radius as expected_radius
     from robust_theory.latent import expected_radius_limits as expected_radius_limits
     from robust_theory.latent import fooling_log_tail as fooling_log_tail
@@ -19,6 +49,11 @@ if TYPE_CHECKING:
     from robust_theory.latent import fooling_probability_limits as fooling_probability_limits
     from robust_theory.latent import fooling_quantile as fooling_quantile
     from robust_theory.latent import fooling_quantile_limits as fooling_quantile_limits
+    from robust_theory.latents import cube_fooling_probability as cube_fooling_probability
+    from robust_theory.latents import inradius_fooling_probability as inradius_fooling_probability
+    from robust_theory.latents import (
+        log_concave_fooling_probability as log_concave_fooling_probability,
+    )
     from robust_theory.models import ExactModel as ExactModel
     from robust_theory.models import checkerboard as checkerboard
     from robust_theory.models import checkerboard_expected_radius as checkerboard_expected_radius
@@ -32,9 +67,148 @@ if TYPE_CHECKING:
     from robust_theory.models import simplex as simplex
     from robust_theory.models import simplex_expected_radius as simplex_expected_radius
     from robust_theory.models import simplex_fooling_probability as simplex_fooling_probability
+    from robust_theory.nearest_neighbour import (
+        NearestNeighbourClassifier as NearestNeighbourClassifier,
+    )
+    from robust_theory.nearest_neighbour import Projection as Projection
+    from robust_theory.nearest_neighbour import finite_projector as finite_projector
+    from robust_theory.nearest_neighbour import linear_projector as linear_projector
+    from robust_theory.nearest_neighbour import nearest_neighbour_radius as nearest_neighbour_radius
+    from robust_theory.nearest_neighbour import search_projector as search_projector
+    from robust_theory.neighbourhoods import (
+        equiprobable_neighbourhood_measure as equiprobable_neighbourhood_measure,
+    )
+    from robust_theory.neighbourhoods import equiprobable_threshold as equiprobable_threshold
+    from robust_theory.neighbourhoods import neighbourhood_measure as neighbourhood_measure
+    from robust_theory.normalised import (
+        half_space_normalised_probability as half_space_normalised_probability,
+    )
+    from robust_theory.normalised import (
+        normalised_fooling_probability as normalised_fooling_probability,
+    )
+    from robust_theory.normalised import normalised_fooling_quantile as normalised_fooling_quantile
+    from robust_theory.norms import gaussian_fooling_probability as gaussian_fooling_probability
+    from robust_theory.norms import gaussian_inradius as gaussian_inradius
+    from robust_theory.orthant_models import orthant_expected_radius as orthant_expected_radius
+    from robust_theory.orthant_models import (
+        orthant_fooling_probability as orthant_fooling_probability,
+    )
+    from robust_theory.orthant_models import orthants as orthants
+    from robust_theory.parallel import parallel_transfer_arguments as parallel_transfer_arguments
+    from robust_theory.parallel import (
+        parallel_transfer_probability as parallel_transfer_probability,
+    )
+    from robust_theory.parallel import parallel_transfer_radius as parallel_transfer_radius
+    from robust_theory.real_data import (
+        real_data_fooling_probability as real_data_fooling_probability,
+    )
+    from robust_theory.spheres import sphere_fooling_probability as sphere_fooling_probability
+    from robust_theory.strip_models import slab as slab
+    from robust_theory.strip_models import strips as strips
+    from robust_theory.strip_models import strips_expected_radius as strips_expected_radius
+    from robust_theory.strip_models import strips_fooling_probability as strips_fooling_probability
+    from robust_theory.tails import tail_lower_bound as tail_lower_bound
+    from robust_theory.tails import tail_upper_bound as tail_upper_bound
+    from robust_theory.transfer import transfer_probability as transfer_probability
+    from robust_theory.transfer import (
+        transfer_probability_from_unions as transfer_probability_from_unions,
+    )
+    from robust_theory.transfer_limits import (
+        transfer_probability_from_unions_limits as transfer_probability_from_unions_limits,
+    )
+    from robust_theory.transfer_limits import (
+        transfer_probability_limits as transfer_probability_limits,
+    )
 
 _HOMES = {
     "catalogue": ("CLAIMS",),
+    "balls": (
+        "ball_fooling_probability",
+        "ball_lipschitz_constant",
+    ),
+    "cheeger": ("cheeger_fooling_probability",),
+    "conditional": (
+        "conditional_adversarial_risk",
+        "least_conditional_adversarial_risk",
+    ),
+    "equiprobable": (
+        "equiprobable_expected_radius",
+        "equiprobable_fooling_probability",
+    ),
+    "explicit": (
+        "balanced_fooling_probability",
+        "largest_class_fooling_probability",
+    ),
+    "image_quantiles": (
+        "ImageQuantile",
+        "best_image_fooling_quantile",
+        "image_fooling_quantile",
+    ),
+    "image_radii": (
+        "image_expected_radius",
+        "image_radius_enclosure",
+    ),
+    "images": (
+        "image_fooling_probability",
+        "image_fooling_probability_inside",
+    ),
+    "latents": (
+        "cube_fooling_probability",
+        "inradius_fooling_probability",
+        "log_concave_fooling_probability",
+    ),
+    "nearest_neighbour": (
+        "NearestNeighbourClassifier",
+        "Projection",
+        "finite_projector",
+        "linear_projector",
+        "nearest_neighbour_radius",
+        "search_projector",
+    ),
+    "neighbourhoods": (
+        "equiprobable_neighbourhood_measure",
+        "equiprobable_threshold",
+        "neighbourhood_measure",
+    ),
+    "normalised": (
+        "half_space_normalised_probability",
+        "normalised_fooling_probability",
+        "normalised_fooling_quantile",
+    ),
+    "norms": (
+        "gaussian_fooling_probability",
+        "gaussian_inradius",
+    ),
+    "orthant_models": (
+        "orthant_expected_radius",
+        "orthant_fooling_probability",
+        "orthants",
+    ),
+    "parallel": (
+        "parallel_transfer_arguments",
+        "parallel_transfer_probability",
+        "parallel_transfer_radius",
+    ),
+    "real_data": ("real_data_fooling_probability",),
+    "spheres": ("sphere_fooling_probability",),
+    "strip_models": (
+        "slab",
+        "strips",
+        "strips_expected_radius",
+        "strips_fooling_probability",
+    ),
+    "tails": (
+        "tail_lower_bound",
+        "tail_upper_bound",
+    ),
+    "transfer": (
+        "transfer_probability",
+        "transfer_probability_from_unions",
+    ),
+    "transfer_limits": (
+        "transfer_probability_from_unions_limits",
+        "transfer_probability_limits",
+    ),
     "claim": ("Claim", "Interval"),
     "latent": (
         "expected_radius",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from robust_theory.arguments import broken, positive_integer
-from robust_theory.arithmetic import enclose, statement
-from robust_theory.claim import A_DISTANCE, Claim
+from robust_theory.arguments import positive_integer
+from robust_theory.arithmetic import enclose
+from robust_theory.claim import Interval
 from robust_theory.latents import positive, stretched_claim, stretched_probability
 from robust_theory.special import gamma
 
@@ -77,6 +77,11 @@ def ball_lipschitz_constant(d: int, radius: Any = 1) -> float:
 # The formulas, each read with balls and with symbols.
 
 
+def ball_lipschitz_enclosure(d: int, radius: Any = 1) -> Interval:
+    """Interval that contains the exact `ball_lipschitz_constant`."""
+    return enclose(_ball_constant, positive_integer(d, "d"), positive(radius, "radius"))
+
+
 def _ball_constant(m: Any, d: Any, radius: Any) -> Any:
     half = m.number(d) / 2
     volume = m.number(2) ** half * gamma(m, half + 1)
@@ -94,18 +99,4 @@ BALL_FOOLING_PROBABILITY = stretched_claim(
     ball_fooling_probability,
     d=("d", positive_integer),
     radius=(r"\rho", positive),
-)
-BALL_LIPSCHITZ_CONSTANT = Claim(
-    name="ball-lipschitz-constant",
-    source="fawzi2018, footnote 1, for the ball",
-    formula=lambda: statement(r"\mathrm{Lip}(G) =", _ball_constant, "d", r"\rho"),
-    relation="<=",
-    value=ball_lipschitz_constant,
-    enclosure=lambda d, radius=1: enclose(
-        _ball_constant, positive_integer(d, "d"), positive(radius, "radius")
-    ),
-    broken_hypotheses=lambda d, radius=1: broken(
-        lambda: positive_integer(d, "d"), lambda: positive(radius, "radius")
-    ),
-    possible=A_DISTANCE,
 )

@@ -16,12 +16,18 @@ from robust_theory.claim import A_PROBABILITY, Claim, Interval
 
 def gaussian_optimal_risk_1d(
     mean0: Any, std0: Any, mean1: Any, std1: Any, eps: Any, prior0: Any = 0.5
-) -> float:
+) -> Any:
     """Least adversarial risk on N(mean0, std0^2) against N(mean1, std1^2), on the line.
 
     The best classifier is constant, a threshold, or an interval of length at least 2 eps, and its
-    ends solve ``prior0 density0(t -+ eps) = prior1 density1(t +- eps)``. Off by rounding only.
+    ends solve ``prior0 density0(t -+ eps) = prior1 density1(t +- eps)``. Off by rounding only; in
+    the shape of `eps`.
     """
+    if np.ndim(eps):
+        each = [
+            gaussian_optimal_risk_1d(mean0, std0, mean1, std1, e, prior0) for e in np.ravel(eps)
+        ]
+        return np.reshape(each, np.shape(eps))
     problem = _read(mean0, std0, mean1, std1, eps, prior0)
     return float(min(value for value, _ in _candidates(Doubles(), *problem)))
 

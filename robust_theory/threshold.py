@@ -25,7 +25,7 @@ from robust_theory.shifts import best_shift, shortened, size_of
 
 def gaussian_optimal_risk(
     mean0: Any, mean1: Any, covariance: Any, eps: Any, norm: str = "l2"
-) -> float:
+) -> Any:
     """Least adversarial risk on N(mean0, C) against N(mean1, C) at equal priors.
 
     ``sf(alpha)`` with alpha the least of ``||C^(-1/2) ((mean1 - mean0) / 2 - z)||_2`` over
@@ -37,14 +37,14 @@ def gaussian_optimal_risk(
         Means of the classes.
     covariance : number, sequence (d,) or (d, d)
         Variance of every coordinate, variances, or a positive definite matrix.
-    eps : number
+    eps : number or array
         Radius of the adversary's ball, at least 0.
     norm : {"l2", "linf", "l1"}
         Its norm.
 
     Returns
     -------
-    float
+    float or array, in the shape of `eps`
         Off by rounding, and by the solver's gap for norms and covariances without closed form;
         `gaussian_optimal_risk_enclosure` bounds both.
 
@@ -53,6 +53,9 @@ def gaussian_optimal_risk(
     Source: bhagoji2019, Theorem 2; in the chapter 001, section 17.6.3, for one dimension, where
     the printed formula holds up to eps = half the distance of the means only.
     """
+    if np.ndim(eps):
+        each = [gaussian_optimal_risk(mean0, mean1, covariance, e, norm) for e in np.ravel(eps)]
+        return np.reshape(each, np.shape(eps))
     return Doubles.sf(_read(mean0, mean1, covariance, eps, norm).margin())
 
 

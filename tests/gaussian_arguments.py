@@ -124,7 +124,6 @@ ARGUMENTS = {
     "nearest-neighbour-radius": _grid(in_distribution=[0, 0.1, "1/3", 2], slack=[0, "1/2"]),
     "cube-fooling-probability": _grid(measures=MEASURES, eps=BUDGETS, side=[1, 2, "1/2"]),
     "ball-fooling-probability": _grid(measures=BALANCED, eps=BUDGETS, d=[1, 2, 10], radius=[1, 2]),
-    "ball-lipschitz-constant": _grid(d=[1, 2, 3, 10, 100, 10**6], radius=[1, "1/2"]),
     "log-concave-fooling-probability": _grid(
         measures=MEASURES, eps=BUDGETS, curvature=[1, 0.3, "4"]
     ),
@@ -267,7 +266,6 @@ OUTSIDE = {
         d=NO_COUNTS,
         radius=NO_POSITIVE,
     ),
-    "ball-lipschitz-constant": _outside({"d": 3}, d=NO_COUNTS, radius=NO_POSITIVE),
     "log-concave-fooling-probability": _outside(
         {"measures": [0.5, 0.5], "eps": 1, "curvature": 1},
         measures=NO_MEASURES,

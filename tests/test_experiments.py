@@ -1,5 +1,6 @@
 """Every claim has an experiment, a planted false version that it refutes, and rows that decide."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -46,15 +47,17 @@ def test_rows_are_named_once_and_hold_plain_values(experiment):
     assert rows
     assert len({row.name for row in rows}) == len(rows)
     for row in rows:
-        for value in row.parameters.values():
-            assert isinstance(value, str | int | float)
+        assert json.loads(json.dumps(row.parameters)) == row.parameters
     assert experiment.reading.endswith(".")
 
 
 @pytest.mark.parametrize(
-    "experiment", [e for e in EXPERIMENTS if "trained" not in e.name], ids=lambda e: e.name
+    "experiment",
+    [e for e in EXPERIMENTS if not any(row.needs for row in e.instances(Options()))],
+    ids=lambda e: e.name,
 )
 def test_exact_models_decide_and_hold(experiment):
+    # Seeds are fixed; over all seeds, each row errs with probability ROW_ALPHA at most.
     for row in experiment.instances(Options()):
         measured = experiment.measure(row.parameters, {}, 7, ROW_ALPHA)
         assert measured.evidence.side == "exact"
@@ -66,12 +69,12 @@ def test_exact_models_decide_and_hold(experiment):
             resolution=experiment.resolution,
         )
         assert verdict.word == "holds", (row.name, verdict)
-        assert 0 < verdict.detectable < math.inf
+        assert 0 <= verdict.detectable < math.inf
 
 
 def test_other_norms_are_refused_by_the_latent_experiments():
     for experiment in EXPERIMENTS:
-        if experiment.subject == "latent":
+        if experiment.subject == "latent" or "trained" in experiment.name:
             with pytest.raises(ValueError, match="norm must be l2"):
                 experiment.instances(Options(norm="linf"))
 

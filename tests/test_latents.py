@@ -29,7 +29,7 @@ def test_cube_against_reference(params, exact):
 def test_ball_constant_against_reference(params, exact):
     assert close(balls.ball_lipschitz_constant(params["d"]), exact)
     assert above(balls.ball_lipschitz_constant(params["d"]), exact)
-    assert encloses(balls.BALL_LIPSCHITZ_CONSTANT.enclosure(params["d"]), exact)
+    assert encloses(balls.ball_lipschitz_enclosure(params["d"]), exact)
 
 
 @pytest.mark.parametrize(("params", "exact"), values("sphere_bound_equal"))

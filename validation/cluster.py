@@ -20,7 +20,7 @@ PATIENCE = "10s"  # for a scheduler to answer
 _CONFIGURATION: dict[str, Any] = {
     "distributed.scheduler.allowed-failures": 1,  # as for exceptions: one more try
     "distributed.scheduler.worker-ttl": None,  # a solver may hold the interpreter for minutes
-    "distributed.comm.timeouts.connect": "600s",  # and others ask for its results meanwhile
+    "distributed.comm.timeouts.connect": "300s",  # and others ask for its results meanwhile
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }

@@ -145,7 +145,7 @@ def write(report: Mapping[str, Json], directory: str | os.PathLike[str]) -> None
 
     Each file appears whole or not at all. The bytes depend on `report` alone.
     """
-    from validation.junit import junit
+    from validation.junit_xml import junit
     from validation.page import html
 
     place = Path(directory)

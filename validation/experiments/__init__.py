@@ -1,22 +1,28 @@
-"""The list of experiments; one file per subject, named as the module of the theory it tests."""
+"""The list of experiments; one file per subject of the theory."""
 
 from __future__ import annotations
 
 from validation.experiment import Experiment
-from validation.experiments import latent, models
+from validation.experiments import (
+    exact_networks,
+    explicit,
+    images,
+    latent,
+    latents,
+    models,
+    risk,
+    trained_images,
+    transfer,
+)
 
 EXPERIMENTS: tuple[Experiment, ...] = (
-    latent.FOOLING_PROBABILITY_ON_EXACT_MODELS,
-    latent.LOG_TAIL_ON_EXACT_MODELS,
-    latent.FOOLING_QUANTILE_ON_EXACT_MODELS,
-    latent.EXPECTED_RADIUS_ON_EXACT_MODELS,
-    latent.FOOLING_PROBABILITY_OF_TRAINED_NETWORKS,
-    latent.FOOLING_QUANTILE_OF_TRAINED_NETWORKS,
-    latent.EXPECTED_RADIUS_OF_TRAINED_NETWORKS,
-    models.HALF_SPACE_LAW,
-    models.SIMPLEX_LAW,
-    models.SIMPLEX_EXPECTED_RADIUS,
-    models.CHECKERBOARD_LAW,
-    models.CHECKERBOARD_EXPECTED_RADIUS,
-    models.CHECKERBOARD_PAPER_BOUND,
+    *latent.EXPERIMENTS,
+    *exact_networks.EXPERIMENTS,
+    *explicit.EXPERIMENTS,
+    *transfer.EXPERIMENTS,
+    *images.EXPERIMENTS,
+    *trained_images.EXPERIMENTS,
+    *latents.EXPERIMENTS,
+    *models.EXPERIMENTS,
+    *risk.EXPERIMENTS,
 )

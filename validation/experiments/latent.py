@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,118 +21,62 @@ from validation.experiment import (
     Options,
     Result,
 )
-from validation.experiments import pipeline
+from validation.experiments import pipeline, words
 from validation.experiments import radii as evidence
-from validation.experiments.models import exact_model, instances, label, sample_radii
+from validation.experiments.sampling import Case, Statistic, sampled
+from validation.experiments.sampling import instances as rows_of
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75)  # fixed before any network was trained
 BUDGETS = ("0.1", "0.25", "0.5")  # likewise; --eps replaces them
 
 # Each with budgets at which its radii are neither all inside nor all outside.
-EXACT_MODELS: tuple[tuple[str, Mapping[str, Json], tuple[str, ...]], ...] = (
-    ("simplex-3", {"model": "simplex", "classes": 3}, ("0.1", "0.25", "0.5")),
-    ("simplex-10", {"model": "simplex", "classes": 10}, ("0.1", "0.25", "0.5")),
-    ("checkerboard-2", {"model": "checkerboard", "d": 2}, ("0.05", "0.1", "0.25")),
-    ("checkerboard-10", {"model": "checkerboard", "d": 10}, ("0.02", "0.05", "0.1")),
+EXACT_MODELS: tuple[tuple[str, list[float | str], Mapping[str, Json], tuple[str, ...]], ...] = (
+    ("simplex-3", ["1/3"] * 3, {"name": "simplex", "classes": 3}, ("0.1", "0.25", "0.5")),
+    ("simplex-10", [0.1] * 10, {"name": "simplex", "classes": 10}, ("0.1", "0.25", "0.5")),
+    (
+        "checkerboard-2",
+        [0.5, 0.5],
+        {"name": "checkerboard", "dimension": 2},
+        ("0.05", "0.1", "0.25"),
+    ),
+    (
+        "checkerboard-10",
+        [0.5, 0.5],
+        {"name": "checkerboard", "dimension": 10},
+        ("0.02", "0.05", "0.1"),
+    ),
 )
-
-PROBABILITY_READING = (
-    "The stepped line (share of points with a perturbation within eps) must stay above the "
-    "smooth one, the least share that any classifier with these class measures has."
-)
-RADIUS_READING = (
-    "Each bar is the measured radius with its band; it must end below the mark of the theory, "
-    "the largest value that any classifier with these class measures can reach."
-)
-
-
-def _check_norm(options: Options) -> None:
-    if options.norm != "l2":
-        raise ValueError(
-            f"norm must be l2 for the Gaussian-latent experiments, got {options.norm!r}"
-        )
 
 
 # ------------------------------------------------------------------- exact models
 
 
-def _at_budgets(options: Options) -> tuple[Instance, ...]:
-    _check_norm(options)
-    rows = tuple(
-        (f"{name}-at-{eps}", {**parameters, "eps": eps})
-        for name, parameters, budgets in EXACT_MODELS
-        for eps in options.eps or budgets
-    )
-    return instances(rows)(options)
-
-
-def _at_quantiles(options: Options) -> tuple[Instance, ...]:
-    _check_norm(options)
-    rows = tuple(
-        (f"{name}-at-{q}", {**parameters, "q": q})
-        for name, parameters, _ in EXACT_MODELS
-        for q in QUANTILES
-    )
-    return instances(rows)(options)
-
-
-def _as_they_are(options: Options) -> tuple[Instance, ...]:
-    _check_norm(options)
-    return instances(tuple((name, parameters) for name, parameters, _ in EXACT_MODELS))(options)
-
-
-def _exact_share(
-    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, alpha: float
-) -> Measurement:
-    model = exact_model(parameters)
-    radii = sample_radii(model, parameters["n"], seed)
-    measures = [float(c) for c in model.measures]
-    eps = _budget(parameters)
-    grid = evidence.grid_to(max(2 * eps, 0.1))
-    observed, lo, hi = evidence.distribution(radii, grid, alpha)
-    bound = theory.fooling_probability(measures, grid)
-    return Measurement(
-        arguments={"measures": measures, "eps": parameters["eps"]},
-        evidence=evidence.share_within(radii, eps, alpha, "exact"),
-        curve=_curve(label(parameters), grid, bound, observed, lo, hi),
+def _cases(statistic: Statistic, options: Options) -> tuple[Case, ...]:
+    if statistic == "mean":
+        return tuple(Case(name, {"measures": c}, law) for name, c, law, _ in EXACT_MODELS)
+    axis, given = ("q", QUANTILES) if statistic == "quantile" else ("eps", options.eps)
+    return tuple(
+        Case(f"{name}-at-{value}", {"measures": c, axis: value}, law)
+        for name, c, law, budgets in EXACT_MODELS
+        for value in given or budgets
     )
 
 
-def _exact_log_tail(
-    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, alpha: float
-) -> Measurement:
-    model = exact_model(parameters)
-    radii = sample_radii(model, parameters["n"], seed)
-    return Measurement(
-        arguments={"measures": [float(c) for c in model.measures], "eps": parameters["eps"]},
-        evidence=evidence.log_share_beyond(radii, _budget(parameters), alpha),
+def _on_exact_models(claim: Claim, name: str, statistic: Statistic, **words_: Any) -> Experiment:
+    fixed = sampled(
+        f"{name}-on-exact-models",
+        claim,
+        "latent",
+        statistic,
+        _cases(statistic, Options()),
+        **words_,
     )
 
+    def rows(options: Options) -> tuple[Instance, ...]:
+        pipeline.check_l2(options)
+        return rows_of(_cases(statistic, options))(options)
 
-def _exact_quantile(
-    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, alpha: float
-) -> Measurement:
-    model = exact_model(parameters)
-    radii = sample_radii(model, parameters["n"], seed)
-    return Measurement(
-        arguments={"measures": [float(c) for c in model.measures], "q": parameters["q"]},
-        evidence=evidence.quantile(radii, parameters["q"], alpha, "exact"),
-    )
-
-
-def _exact_mean(
-    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, alpha: float
-) -> Measurement:
-    model = exact_model(parameters)
-    radii = sample_radii(model, parameters["n"], seed)
-    return Measurement(
-        arguments={"measures": [float(c) for c in model.measures]},
-        evidence=evidence.mean(radii, alpha, "exact"),
-    )
-
-
-def _budget(parameters: Mapping[str, Json]) -> float:
-    return float(exact_rational(parameters["eps"], "eps"))
+    return replace(fixed, instances=rows)
 
 
 # ------------------------------------------------------------------- trained networks
@@ -141,15 +86,16 @@ def _trained(name: str, values: tuple[Json, ...]) -> Callable[[Options], tuple[I
     """Every trained classifier at every value of one more parameter."""
 
     def of(options: Options) -> tuple[Instance, ...]:
-        _check_norm(options)
+        pipeline.check_l2(options)
         chosen: tuple[Json, ...] = options.eps if name == "eps" and options.eps else values
         return tuple(
             Instance(
                 f"{pipeline.data_name(options)}-{network}" + (f"-at-{value}" if name else ""),
                 {"network": network, **({name: value} if name else {})},
                 pipeline.units(options, network),
+                pipeline.left_out(options, network),
             )
-            for network in pipeline.NETWORKS
+            for network in pipeline.networks(options)
             for value in chosen
         )
 
@@ -171,7 +117,7 @@ def _trained_share(
 ) -> Measurement:
     counts, radii = _measured(inputs)
     lower, upper = simultaneous_proportions(counts, alpha / 2)
-    eps = _budget(parameters)
+    eps = float(exact_rational(parameters["eps"]))
     grid = evidence.grid_to(max(2 * eps, 1.0))
     observed, lo, hi = evidence.distribution(radii, grid, alpha / 2)
     measures = _plain(counts)
@@ -228,100 +174,71 @@ def _curve(
 # ------------------------------------------------------------------- the experiments
 
 
-def _experiment(
-    name: str,
+def _of_trained_networks(
     claim: Claim,
-    quantity: str,
-    unit: str,
-    reading: str,
-    x_label: str,
+    name: str,
     rows: Callable[[Options], tuple[Instance, ...]],
     measure: Callable[..., Any],
+    **words_: Any,
 ) -> Experiment:
     return Experiment(
-        name=name,
+        name=f"{name}-of-trained-networks",
         claim=claim,
         subject="latent",
-        quantity=quantity,
-        unit=unit,
         norm="l2",
-        reading=reading,
-        x_label=x_label,
         instances=rows,
         measure=measure,
+        **words_,
     )
 
 
-_DISTANCE = "l2 distance in latent space"
+_PROBABILITY = {
+    "quantity": words.WITHIN,
+    "unit": words.SHARE,
+    "reading": words.SHARE_ABOVE,
+    "x_label": words.EPS,
+}
+_LOG_TAIL = {
+    "quantity": "log P(r_Z > eps)",
+    "unit": "natural logarithm",
+    "reading": "Each bar is the logarithm of the share of points without a perturbation within "
+    "eps; it must end below the mark of the theory.",
+    "x_label": "log P(r_Z > eps)",
+}
+_QUANTILE = {
+    "quantity": "q-quantile of r_Z",
+    "unit": words.LATENT,
+    "reading": words.RADIUS_BELOW,
+    "x_label": words.LATENT,
+}
+_MEAN = {**_QUANTILE, "quantity": "E r_Z"}
+_ATTACKED = {
+    **_PROBABILITY,
+    "reading": "The stepped line (share of points with a perturbation within eps, found by an "
+    "attack) must stay above the smooth one, the least share that any classifier with these "
+    "class measures has.",
+}
 
-FOOLING_PROBABILITY_ON_EXACT_MODELS = _experiment(
-    "fooling-probability-on-exact-models",
-    theory.FOOLING_PROBABILITY,
-    "P(r_Z <= eps)",
-    "probability",
-    PROBABILITY_READING,
-    f"eps, {_DISTANCE}",
-    _at_budgets,
-    _exact_share,
-)
-LOG_TAIL_ON_EXACT_MODELS = _experiment(
-    "fooling-log-tail-on-exact-models",
-    theory.FOOLING_LOG_TAIL,
-    "log P(r_Z > eps)",
-    "natural logarithm",
-    "Each bar is the logarithm of the share of points without a perturbation within eps; it must "
-    "end below the mark of the theory.",
-    "log P(r_Z > eps)",
-    _at_budgets,
-    _exact_log_tail,
-)
-FOOLING_QUANTILE_ON_EXACT_MODELS = _experiment(
-    "fooling-quantile-on-exact-models",
-    theory.FOOLING_QUANTILE,
-    "q-quantile of r_Z",
-    _DISTANCE,
-    RADIUS_READING,
-    _DISTANCE,
-    _at_quantiles,
-    _exact_quantile,
-)
-EXPECTED_RADIUS_ON_EXACT_MODELS = _experiment(
-    "expected-radius-on-exact-models",
-    theory.EXPECTED_RADIUS,
-    "E r_Z",
-    _DISTANCE,
-    RADIUS_READING,
-    _DISTANCE,
-    _as_they_are,
-    _exact_mean,
-)
-FOOLING_PROBABILITY_OF_TRAINED_NETWORKS = _experiment(
-    "fooling-probability-of-trained-networks",
-    theory.FOOLING_PROBABILITY,
-    "P(r_Z <= eps)",
-    "probability",
-    PROBABILITY_READING,
-    f"eps, {_DISTANCE}",
-    _trained("eps", BUDGETS),
-    _trained_share,
-)
-FOOLING_QUANTILE_OF_TRAINED_NETWORKS = _experiment(
-    "fooling-quantile-of-trained-networks",
-    theory.FOOLING_QUANTILE,
-    "q-quantile of r_Z",
-    _DISTANCE,
-    RADIUS_READING,
-    _DISTANCE,
-    _trained("q", QUANTILES),
-    _trained_quantile,
-)
-EXPECTED_RADIUS_OF_TRAINED_NETWORKS = _experiment(
-    "expected-radius-of-trained-networks",
-    theory.EXPECTED_RADIUS,
-    "E r_Z",
-    _DISTANCE,
-    RADIUS_READING,
-    _DISTANCE,
-    _trained("", ("",)),
-    _trained_mean,
+EXPERIMENTS: tuple[Experiment, ...] = (
+    _on_exact_models(theory.FOOLING_PROBABILITY, "fooling-probability", "share", **_PROBABILITY),
+    _on_exact_models(theory.FOOLING_LOG_TAIL, "fooling-log-tail", "log share", **_LOG_TAIL),
+    _on_exact_models(theory.FOOLING_QUANTILE, "fooling-quantile", "quantile", **_QUANTILE),
+    _on_exact_models(theory.EXPECTED_RADIUS, "expected-radius", "mean", **_MEAN),
+    _of_trained_networks(
+        theory.FOOLING_PROBABILITY,
+        "fooling-probability",
+        _trained("eps", BUDGETS),
+        _trained_share,
+        **_ATTACKED,
+    ),
+    _of_trained_networks(
+        theory.FOOLING_QUANTILE,
+        "fooling-quantile",
+        _trained("q", QUANTILES),
+        _trained_quantile,
+        **_QUANTILE,
+    ),
+    _of_trained_networks(
+        theory.EXPECTED_RADIUS, "expected-radius", _trained("", ("",)), _trained_mean, **_MEAN
+    ),
 )

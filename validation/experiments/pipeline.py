@@ -6,7 +6,9 @@ those of argmax f(g(z)), never the true labels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,34 @@ from validation.experiment import Json, Options, Progress, Result, Unit
 if TYPE_CHECKING:
     from torch import nn
 
-NETWORKS = ("linear", "mlp", "cnn")
+    from empirical.data import Dataset
+    from empirical.networks import Autoencoder
+
+# The paper's classifiers, which the full suite takes, and small ones for the quick suite.
+NETWORKS = {"quick": ("linear", "mlp", "cnn"), "full": ("lenet", "resnet18", "resnet101")}
+LARGE = ("resnet18", "resnet101")  # hours on a CPU
+MODULUS_RADIUS = 0.25  # l2 in latent space, fixed before any generator was trained
+LATENT_DIMENSION = {"quick": 16, "full": 100}
+
+
+def networks(options: Options) -> tuple[str, ...]:
+    """The classifiers of the suite."""
+    return NETWORKS[options.suite]
+
+
+def left_out(options: Options, network: str) -> str:
+    """Why the budget leaves a classifier out; nothing when it does not."""
+    if network in LARGE and options.device == "cpu":
+        return f"{network} takes hours on a CPU; add --device cuda"
+    return ""
+
+
+def check_l2(options: Options) -> None:
+    """Refuse norms that the Gaussian-latent experiments do not measure, with ValueError."""
+    if options.norm != "l2":
+        raise ValueError(
+            f"norm must be l2 for the Gaussian-latent experiments, got {options.norm!r}"
+        )
 
 
 def data_name(options: Options) -> str:
@@ -26,48 +55,128 @@ def data_name(options: Options) -> str:
 
 
 def units(options: Options, network: str) -> tuple[Unit, ...]:
-    """The class counts and the attack radii of one classifier, and what they need."""
-    name = data_name(options)
+    """The class counts and the latent attack radii of one classifier, and what they need."""
     full = options.suite == "full"
-    source = {"data": options.data, "data_dir": options.data_dir, "device": options.device}
-    generator = Unit(
-        f"{name}/generator",
+    generator, classifier = generator_unit(options), classifier_unit(options, network)
+    parameters = {**source(options), "network": network}
+    return (
+        Unit(
+            f"{data_name(options)}/class-counts-{network}",
+            "validation.experiments.pipeline:count_classes",
+            {**parameters, "n": 1_000_000 if full else 200_000},
+            (generator, classifier),
+        ),
+        Unit(
+            f"{data_name(options)}/latent-radii-{network}",
+            "validation.experiments.pipeline:attack_latent",
+            {**parameters, "n": 4_000 if full else 2_000},
+            (generator, classifier),
+            accelerated=True,
+        ),
+    )
+
+
+def image_unit(options: Options, network: str) -> Unit:
+    """Image attack radii of one classifier, in distribution and unconstrained."""
+    return Unit(
+        f"{data_name(options)}/image-radii-{network}",
+        "validation.experiments.pipeline:attack_images",
+        {**source(options), "network": network, "n": 500 if options.suite == "full" else 300},
+        (generator_unit(options), classifier_unit(options, network)),
+        accelerated=True,
+    )
+
+
+def modulus_unit(options: Options) -> Unit:
+    """How far the generator moves images: from below by ascent, from above by its layers."""
+    return Unit(
+        f"{data_name(options)}/modulus",
+        "validation.experiments.pipeline:measure_modulus",
+        {**source(options), "n": 400, "t": MODULUS_RADIUS},
+        (generator_unit(options),),
+        accelerated=True,
+    )
+
+
+def pair_units(options: Options, first: str, second: str) -> tuple[Unit, ...]:
+    """How two classifiers agree, and the radii of an attack on both at once."""
+    needs = (
+        generator_unit(options),
+        classifier_unit(options, first),
+        classifier_unit(options, second),
+    )
+    full = options.suite == "full"
+    parameters = {**source(options), "first": first, "second": second}
+    return (
+        Unit(
+            f"{data_name(options)}/agreement-{first}-{second}",
+            "validation.experiments.pipeline:count_agreement",
+            {**parameters, "n": 1_000_000 if full else 100_000},
+            needs,
+        ),
+        Unit(
+            f"{data_name(options)}/joint-radii-{first}-{second}",
+            "validation.experiments.pipeline:attack_jointly",
+            {**parameters, "n": 1_000 if full else 300},
+            needs,
+            accelerated=True,
+        ),
+    )
+
+
+def generator_unit(options: Options) -> Unit:
+    """The variational autoencoder whose decoder generates the data."""
+    return Unit(
+        f"{data_name(options)}/generator",
         "validation.experiments.pipeline:train_generator",
-        {**source, "epochs": 200 if full else 60},
+        {
+            **source(options),
+            "latent_dimension": LATENT_DIMENSION[options.suite],
+            "epochs": 10 if options.suite == "full" else 60,
+        },
         accelerated=True,
     )
-    classifier = Unit(
-        f"{name}/classifier-{network}",
+
+
+def classifier_unit(options: Options, network: str) -> Unit:
+    """One classifier, trained on the training images."""
+    return Unit(
+        f"{data_name(options)}/classifier-{network}",
         "validation.experiments.pipeline:train_classifier",
-        {**source, "network": network, "epochs": 60 if full else 30},
+        {
+            **source(options),
+            "network": network,
+            "epochs": 3 if options.suite == "full" else 30,
+        },
         accelerated=True,
     )
-    networks = {**source, "network": network}
-    counts = Unit(
-        f"{name}/class-counts-{network}",
-        "validation.experiments.pipeline:count_classes",
-        {**networks, "n": 1_000_000 if full else 200_000},
-        (generator, classifier),
-    )
-    radii = Unit(
-        f"{name}/latent-radii-{network}",
-        "validation.experiments.pipeline:attack_latent",
-        {**networks, "n": 10_000 if full else 2_000},
-        (generator, classifier),
-        accelerated=True,
-    )
-    return counts, radii
+
+
+def source(options: Options) -> dict[str, Json]:
+    """What every unit depends on; a file by its contents, so that a changed one is not resumed."""
+    source: dict[str, Json] = {"data": options.data, "data_dir": options.data_dir}
+    if options.data.endswith(".npz"):
+        source["sha256"] = _sha256(options.data)
+    return {**source, "device": options.device}
+
+
+@lru_cache(maxsize=8)
+def _sha256(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ValueError(f"data file {path!r} cannot be read: {error.strerror}") from None
 
 
 def train_generator(
     parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, progress: Progress
 ) -> Result:
     """Train the variational autoencoder whose decoder generates the data."""
-    from empirical import data, networks, train
+    from empirical import data, train
 
     dataset = data.load(parameters["data"], parameters["data_dir"])
-    network = networks.build("vae", dataset.shape, dataset.classes, seed)
-    assert isinstance(network, networks.Autoencoder)
+    network = _autoencoder(dataset.shape, parameters["latent_dimension"], seed)
     record = train.train_vae(
         network,
         dataset,
@@ -76,17 +185,19 @@ def train_generator(
         device=parameters["device"],
         progress=progress,
     )
-    return Result({"loss": record.loss, **_shape(dataset)}, networks.to_arrays(network))
+    values = {"loss": record.loss, "latent_dimension": parameters["latent_dimension"]}
+    return Result({**values, **_shape(dataset)}, _to_arrays(network))
 
 
 def train_classifier(
     parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, progress: Progress
 ) -> Result:
     """Train one classifier on the training images."""
-    from empirical import data, networks, train
+    from empirical import data, train
+    from empirical.networks import build
 
     dataset = data.load(parameters["data"], parameters["data_dir"])
-    network = networks.build(parameters["network"], dataset.shape, dataset.classes, seed)
+    network = build(parameters["network"], dataset.shape, dataset.classes, seed)
     record = train.train_classifier(
         network,
         dataset,
@@ -95,27 +206,38 @@ def train_classifier(
         device=parameters["device"],
         progress=progress,
     )
-    values = {"accuracy": record.accuracy, "loss": record.loss, **_shape(dataset)}
-    return Result(values, networks.to_arrays(network))
+    values = {
+        "network": parameters["network"],
+        "accuracy": record.accuracy,
+        "loss": record.loss,
+        **_shape(dataset),
+    }
+    return Result(values, _to_arrays(network))
 
 
 def count_classes(
     parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, progress: Progress
 ) -> Result:
     """Count how often each class occurs among generated images."""
-    import torch
+    generator, dimension = _generator(inputs)
+    classifier = _classifier(inputs, parameters["network"])
+    counts = np.zeros(_classes(inputs), dtype=np.int64)
+    for (labels,) in _decisions([classifier], generator, dimension, parameters, seed, progress):
+        counts += np.bincount(labels, minlength=counts.size)
+    return Result({"n": parameters["n"]}, {"counts": counts})
 
-    classifier, generator, dimension, classes = _networks(parameters, inputs)
-    rng = np.random.default_rng(seed)
-    counts = np.zeros(classes, dtype=np.int64)
-    n, block = parameters["n"], 10_000
-    with torch.no_grad():
-        for start in range(0, n, block):
-            z = torch.from_numpy(rng.standard_normal((min(block, n - start), dimension)))
-            labels = classifier(generator(z)).argmax(1).numpy()
-            counts += np.bincount(labels, minlength=classes)
-            progress((start + len(z)) / n, "counting classes")
-    return Result({"n": n}, {"counts": counts})
+
+def count_agreement(
+    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, progress: Progress
+) -> Result:
+    """Count the pairs of labels that two classifiers give to the same generated images."""
+    generator, dimension = _generator(inputs)
+    pair = [_classifier(inputs, parameters[which]) for which in ("first", "second")]
+    K = _classes(inputs)
+    table = np.zeros(K * K, dtype=np.int64)
+    for first, second in _decisions(pair, generator, dimension, parameters, seed, progress):
+        table += np.bincount(first * K + second, minlength=K * K)
+    return Result({"n": parameters["n"]}, {"table": table.reshape(K, K)})
 
 
 def attack_latent(
@@ -124,36 +246,140 @@ def attack_latent(
     """Attack independent latent points; the radii are upper bounds, verified in float64."""
     from empirical.attacks.latent import latent_radius
 
-    classifier, generator, dimension, _ = _networks(parameters, inputs)
+    generator, dimension = _generator(inputs)
+    classifier = _classifier(inputs, parameters["network"])
     z = np.random.default_rng(seed).standard_normal((parameters["n"], dimension))
     found = latent_radius(
         classifier, generator, z, seed=seed, device=parameters["device"], progress=progress
     )
+    return Result(_censored(found.radius), {"radii": found.radius})
+
+
+def attack_images(
+    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, progress: Progress
+) -> Result:
+    """Attack generated images, along the generator and in any direction."""
+    import torch
+
+    from empirical.attacks.images import image_radii
+
+    generator, dimension = _generator(inputs)
+    classifier = _classifier(inputs, parameters["network"])
+    z = np.random.default_rng(seed).standard_normal((parameters["n"], dimension))
+    found = image_radii(
+        classifier, generator, z, seed=seed, device=parameters["device"], progress=progress
+    )
+    with torch.no_grad():
+        norms = generator(torch.from_numpy(z)).flatten(1).norm(dim=1).numpy()
     return Result(
-        {"censored": int(np.count_nonzero(np.isinf(found.radius)))}, {"radii": found.radius}
+        _censored(found.in_distribution),
+        {
+            "in_distribution": found.in_distribution,
+            "unconstrained": found.unconstrained,
+            "norms": norms,
+        },
     )
 
 
-def _networks(
-    parameters: Mapping[str, Json], inputs: Mapping[str, Result]
-) -> tuple[nn.Module, nn.Module, int, int]:
-    """Double-precision classifier and generator with the latent dimension and class count."""
-    from empirical import networks
+def attack_jointly(
+    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, progress: Progress
+) -> Result:
+    """Attack two classifiers with one perturbation of the latent point."""
+    from empirical.attacks.joint import joint_radius
 
-    trained = next(r for key, r in inputs.items() if "/classifier-" in key)
-    decoded = next(r for key, r in inputs.items() if key.endswith("/generator"))
-    shape, classes = tuple(trained.values["shape"]), trained.values["classes"]
-    classifier = networks.build(parameters["network"], shape, classes, 0)
-    networks.from_arrays(classifier, trained.arrays)
-    encoder_decoder = networks.build("vae", shape, classes, 0)
-    assert isinstance(encoder_decoder, networks.Autoencoder)
-    networks.from_arrays(encoder_decoder, decoded.arrays)
-    dimension = encoder_decoder.latent_dimension
-    return classifier.double().eval(), encoder_decoder.decoder.double().eval(), dimension, classes
+    generator, dimension = _generator(inputs)
+    pair = [_classifier(inputs, parameters[which]) for which in ("first", "second")]
+    z = np.random.default_rng(seed).standard_normal((parameters["n"], dimension))
+    found = joint_radius(
+        pair, generator, z, seed=seed, device=parameters["device"], progress=progress
+    )
+    return Result(_censored(found.radius), {"radii": found.radius})
 
 
-def _shape(dataset: object) -> dict[str, Json]:
-    from empirical.data import Dataset
+def measure_modulus(
+    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, progress: Progress
+) -> Result:
+    """Bound how far the generator moves images: everywhere, near sampled points, from below."""
+    from empirical.modulus import (
+        lipschitz_from_above,
+        local_modulus_from_above,
+        modulus_from_below,
+    )
 
-    assert isinstance(dataset, Dataset)
+    generator, dimension = _generator(inputs)
+    z = np.random.default_rng(seed).standard_normal((parameters["n"], dimension))
+    above = local_modulus_from_above(generator, z, parameters["t"], progress=progress)
+    below = modulus_from_below(generator, z, parameters["t"], progress=progress)
+    return Result(
+        {"lipschitz_from_above": lipschitz_from_above(generator).value, "t": parameters["t"]},
+        {"above": above.value, "below": below.value},
+    )
+
+
+def _decisions(
+    classifiers: Sequence[nn.Module],
+    generator: nn.Module,
+    dimension: int,
+    parameters: Mapping[str, Json],
+    seed: int,
+    progress: Progress,
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Labels of the generated images, block by block."""
+    import torch
+
+    rng = np.random.default_rng(seed)
+    n, block = parameters["n"], 10_000
+    with torch.no_grad():
+        for start in range(0, n, block):
+            z = torch.from_numpy(rng.standard_normal((min(block, n - start), dimension)))
+            images = generator(z)
+            yield tuple(f(images).argmax(1).numpy() for f in classifiers)
+            progress((start + len(z)) / n, "classifying generated images")
+
+
+def _censored(radii: np.ndarray) -> dict[str, Json]:
+    return {"censored": int(np.count_nonzero(np.isinf(radii)))}
+
+
+def _generator(inputs: Mapping[str, Result]) -> tuple[nn.Module, int]:
+    """The double-precision generator and its latent dimension."""
+    from empirical.networks import from_arrays
+
+    trained = next(r for key, r in inputs.items() if key.endswith("/generator"))
+    shape, dimension = tuple(trained.values["shape"]), trained.values["latent_dimension"]
+    network = _autoencoder(shape, dimension, 0)
+    from_arrays(network, trained.arrays)
+    return network.decoder.double().eval(), dimension
+
+
+def _classifier(inputs: Mapping[str, Result], name: str) -> nn.Module:
+    """The double-precision classifier of that name."""
+    from empirical.networks import build, from_arrays
+
+    trained = next(r for key, r in inputs.items() if key.endswith(f"/classifier-{name}"))
+    network = build(name, tuple(trained.values["shape"]), trained.values["classes"], 0)
+    return from_arrays(network, trained.arrays).double().eval()
+
+
+def _classes(inputs: Mapping[str, Result]) -> int:
+    return int(next(r for r in inputs.values() if "classes" in r.values).values["classes"])
+
+
+def _autoencoder(shape: tuple[int, int, int], dimension: int, seed: int) -> Autoencoder:
+    import torch
+
+    from empirical.networks import vae
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return vae(shape, latent_dimension=dimension)
+
+
+def _to_arrays(network: nn.Module) -> dict[str, np.ndarray]:
+    from empirical.networks import to_arrays
+
+    return to_arrays(network)
+
+
+def _shape(dataset: Dataset) -> dict[str, Json]:
     return {"shape": list(dataset.shape), "classes": dataset.classes}

@@ -57,13 +57,15 @@ def quantile(radii: np.ndarray, q: float, alpha: float, source: Source) -> Evide
     return _evidence(value, band, radii, alpha, source, "order statistics", "upper")
 
 
-def mean(radii: np.ndarray, alpha: float, source: Source) -> Evidence:
-    """Mean radius; its limits rest on the radius being 1-Lipschitz in the latent point.
+def mean(radii: np.ndarray, alpha: float, source: Source, lipschitz: float = 1.0) -> Evidence:
+    """Mean radius; its limits rest on the radius being Lipschitz in the latent point.
+
+    With the constant `lipschitz`, which is 1 for distances in latent space.
 
     For attack radii only the upper limit means anything, and only it is used: their sample mean
     is at least the sample mean of the true radii, which is within the stated distance of E r.
     """
-    band = lipschitz_mean_interval(radii, alpha)
+    band = lipschitz_mean_interval(radii, alpha, lipschitz)
     return _evidence(
         float(np.mean(radii)), band, radii, alpha, source, "Gaussian concentration", "upper"
     )
