@@ -46,6 +46,7 @@ mathjax_path = "mathjax/tex-svg-full.js"
 
 autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc sections say types, shapes and units in words
+autodoc_inherit_docstrings = False  # torch explains forward() in its own terms
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
 numpydoc_show_class_members = False
