@@ -16,6 +16,7 @@ CANDIDATES = 9  # other classes that are tried, those of largest logit
 OVERSHOOT = 0.01  # beyond a linearised boundary, so that most steps end on the far side
 BOUNDARY_STEPS = 60
 BOUNDARY_TOLERANCE = 1e-11  # relative width of the last bracket around the boundary
+BLOCK = 64  # points are evaluated in multiples of this many
 ROUNDING = 64 * 2.0**-52  # of logits, relative to the largest, between batches
 TINY = 1e-9  # least length of a step: a point on a boundary must still cross it
 
@@ -39,7 +40,14 @@ class Margin:
         self.classes = logits.shape[1]
 
     def logits(self, flat: torch.Tensor) -> torch.Tensor:
-        return self.function(flat.reshape(-1, *self.shape))
+        """Return the logits of flat points.
+
+        Matrix products of few or oddly many rows take other paths through the same sums. Whole
+        blocks make the logits of a point, to the last bit, those that it has in any other batch.
+        """
+        padding = flat[:1].expand(-len(flat) % BLOCK, -1)
+        blocks = torch.cat([flat, padding]).reshape(-1, *self.shape)
+        return self.function(blocks)[: len(flat)]
 
     def clip(self, flat: torch.Tensor) -> torch.Tensor:
         return flat if self.bounds is None else flat.clamp(*self.bounds)
@@ -65,12 +73,12 @@ class Margin:
 
     def gradient(
         self, flat: torch.Tensor, label: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return whether the decision differs from `label`, and the slope of the margin."""
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return minus the margin, whether the decision differs from `label`, and the slope."""
         flat = flat.detach().requires_grad_()
         margin, fooled = self.split(self.logits(flat), label)
         (slope,) = torch.autograd.grad(margin.sum(), flat)
-        return fooled, slope
+        return -margin.detach(), fooled, slope
 
     def towards(
         self, flat: torch.Tensor, label: torch.Tensor, target: torch.Tensor
@@ -108,8 +116,19 @@ def norm(flat: torch.Tensor) -> torch.Tensor:
     return torch.linalg.vector_norm(flat, dim=-1)
 
 
+def unit(x: torch.Tensor) -> torch.Tensor:
+    """Return the scale of each point: its norm, 1 at the origin."""
+    size = norm(x)
+    return torch.where(size > 0, size, 1.0)
+
+
 def nearest_on_plane(
-    x: torch.Tensor, slope: torch.Tensor, rise: torch.Tensor, bounds: Bounds
+    x: torch.Tensor,
+    slope: torch.Tensor,
+    rise: torch.Tensor,
+    bounds: Bounds,
+    *,
+    overshoot: float = OVERSHOOT,
 ) -> torch.Tensor:
     """Return the point p of the box nearest to x with slope . (p - x) = rise, a little beyond.
 
@@ -118,7 +137,7 @@ def nearest_on_plane(
     is zero the result is not finite; where the box does not reach that far, near its corner.
     """
     length = norm(slope)
-    rise = rise * (1 + OVERSHOOT) + TINY * length
+    rise = rise * (1 + overshoot) + TINY * unit(x) * length
     t = rise / length / length
     if bounds is None:
         return x + t[:, None] * slope

@@ -24,6 +24,7 @@ from empirical.attacks.margin import (
     nearest_on_plane,
     norm,
     shrink_to_boundary,
+    unit,
 )
 
 # Rounds of the race between classes: steps, whether they are taken from x, and what then stays:
@@ -31,8 +32,11 @@ from empirical.attacks.margin import (
 ROUNDS = ((6, True, 2.0), (2, False, 1.5), (2, False, 1.3))
 REFINEMENT = ((0.25, 1.1), (0.75, 1.0))  # rounds of the fine search: share of its steps, what stays
 LONGEST = 3.0  # a step may multiply the distance to x by this
+POLISHING_OVERSHOOTS = (1e-3, 1e-5, 1e-7)
 DEEPFOOL_STEPS = 50
-PUSHES = (0.0, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, None)  # relative; None: back to before bisection
+RESCUES = 16  # random starts where all else failed
+RESCUE_STREAM = 2**20  # of random numbers, apart from those of the restarts
+PUSHES = (0.0, *(10.0**k for k in range(-10, 4)))  # relative; the last are for radii near 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +88,8 @@ def minimal_perturbation(
     seed : int
         With the coordinates of a point, decides the random numbers of its restarts.
     batch : int
-        Points treated at once. Results depend on it only through rounding inside `function`.
+        Points treated at once; memory grows with it and results do not change (on a CPU to the
+        last bit, where rows of matrix products do not depend on each other).
     bounds : (float, float), optional
         Perturbed points stay in this box, ``lo <= coordinate <= hi``, as x must. Unbounded by
         default.
@@ -141,8 +146,10 @@ def _search(
         found = _race(margin, origin, start, label, steps)
         missed = ~torch.isfinite(found).all(1)
         if missed.any():
-            fallback = _deepfool(margin, origin[missed], start[missed], label[missed])
-            found[missed] = _refine(margin, origin[missed], fallback, label[missed], steps)
+            found[missed] = _fall_back(
+                margin, origin[missed], start[missed], label[missed], steps, seed
+            )
+        found = _polish(margin, origin, found, label)
         best = _keep(origin, best, found)
     point, found = _verified(margin, origin, best, label)
     with torch.no_grad():
@@ -161,7 +168,6 @@ def _verified(
     batch of another size could bring; if it never is (logits that tie in a whole region), until
     it is another decision at all.
     """
-    near = shrink_to_boundary(margin, origin, best, label)
     point = origin.clone()
     found = torch.zeros_like(label, dtype=torch.bool)
     reached = torch.isfinite(best).all(1)
@@ -169,7 +175,7 @@ def _verified(
         for push in PUSHES:
             if (found == reached).all():
                 return point, found
-            pushed = best if push is None else margin.clip(origin + (near - origin) * (1 + push))
+            pushed = margin.clip(origin + (best - origin) * (1 + push))
             candidate = torch.where(reached[:, None], pushed, origin)
             new = margin.decided(candidate, label, clear=clear) & reached & ~found
             point = torch.where(new[:, None], candidate, point)
@@ -269,6 +275,50 @@ def _newton(
     return torch.where(usable, estimate, torch.inf)
 
 
+def _polish(
+    margin: Margin, origin: torch.Tensor, found: torch.Tensor, label: torch.Tensor
+) -> torch.Tensor:
+    """Return points on the boundary: where it is flat or gently bent, the nearest ones to x.
+
+    What the fine search leaves is off by its last steps; Newton's method from there is not.
+    """
+    best = shrink_to_boundary(margin, origin, found, label)
+    for overshoot in POLISHING_OVERSHOOTS:
+        known = torch.isfinite(best).all(1)
+        x, own, point = origin[known], label[known], best[known]
+        if not len(x):
+            break
+        gap, _, slope = margin.gradient(point, own)
+        rise = gap + ((point - x) * slope).sum(1)
+        goal = nearest_on_plane(x, slope, rise, margin.bounds, overshoot=overshoot)
+        fooled = margin.decided(goal, own, clear=False)
+        goal = torch.where(fooled[:, None], goal, torch.inf)
+        best[known] = _keep(x, point, shrink_to_boundary(margin, x, goal, own))
+    return best
+
+
+def _fall_back(
+    margin: Margin,
+    origin: torch.Tensor,
+    start: torch.Tensor,
+    label: torch.Tensor,
+    steps: int,
+    seed: int,
+) -> torch.Tensor:
+    """Return adversarial points where the race found none: DeepFool, also from random starts."""
+    found = _deepfool(margin, origin, start, label)
+    for rescue in range(RESCUES):
+        missed = ~torch.isfinite(found).all(1)
+        if not missed.any():
+            break
+        x = origin[missed]
+        size = unit(x) * 4.0 ** (rescue % 4 - 1)
+        around = x + _directions(x, seed, RESCUE_STREAM + rescue) * size[:, None]
+        found[missed] = _deepfool(margin, x, margin.clip(around), label[missed])
+    found = shrink_to_boundary(margin, origin, found, label)
+    return _refine(margin, origin, found, label, 2 * steps)
+
+
 def _deepfool(
     margin: Margin, origin: torch.Tensor, start: torch.Tensor, label: torch.Tensor
 ) -> torch.Tensor:
@@ -306,11 +356,11 @@ def _refine(
         return found
     best = found[known]
     best_norm = norm(best - x)
-    point, radius, unit = best, best_norm, best_norm
+    point, radius, first = best, best_norm, best_norm
     for i in range(steps):
         decay = (1 + np.cos(np.pi * i / steps)) / 2
         rate, shrink = 0.01 + 0.49 * decay, 0.001 + 0.049 * decay
-        fooled, slope = margin.gradient(point, label)
+        _, fooled, slope = margin.gradient(point, label)
         size = norm(point - x)
         better = fooled & (size < best_norm)
         best = torch.where(better[:, None], point, best)
@@ -320,7 +370,7 @@ def _refine(
         )
         radius = torch.minimum(radius, best_norm)
         length = norm(slope).clamp_min(1e-300)
-        moved = point + (rate * unit / length)[:, None] * slope - x
+        moved = point + (rate * first / length)[:, None] * slope - x
         size = norm(moved).clamp_min(1e-300)
         point = margin.clip(x + moved * (radius / size).clamp_max(1.0)[:, None])
     result = found.clone()
@@ -329,12 +379,17 @@ def _refine(
 
 
 def _scatter(origin: torch.Tensor, best: torch.Tensor, seed: int, attempt: int) -> torch.Tensor:
-    """Starts at half the best radius (1 where there is none), in directions drawn per point."""
+    """Return starts at half the best radius, or at a distance like that of x from 0."""
+    radius = norm(best - origin)
+    radius = torch.where(torch.isfinite(radius), radius / 2, unit(origin))
+    return origin + _directions(origin, seed, attempt) * radius[:, None]
+
+
+def _directions(origin: torch.Tensor, seed: int, stream: int) -> torch.Tensor:
+    """Return a unit vector for each point, drawn from its coordinates and the two numbers."""
     rows = []
     for row in origin.cpu().numpy():
         key = np.frombuffer(row.tobytes(), np.uint32)
-        rows.append(np.random.default_rng([seed, attempt, *key]).standard_normal(row.size))
+        rows.append(np.random.default_rng([seed, stream, *key]).standard_normal(row.size))
     noise = torch.from_numpy(np.array(rows)).to(origin)
-    radius = norm(best - origin)
-    radius = torch.where(torch.isfinite(radius), radius / 2, 1.0)
-    return origin + noise * (radius / norm(noise))[:, None]
+    return noise / norm(noise)[:, None]
