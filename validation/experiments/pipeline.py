@@ -63,13 +63,13 @@ def units(options: Options, network: str) -> tuple[Unit, ...]:
         Unit(
             f"{data_name(options)}/class-counts-{network}",
             "validation.experiments.pipeline:count_classes",
-            {**parameters, "n": 1_000_000 if full else 200_000},
+            {**parameters, "n": 200_000},
             (generator, classifier),
         ),
         Unit(
             f"{data_name(options)}/latent-radii-{network}",
             "validation.experiments.pipeline:attack_latent",
-            {**parameters, "n": 4_000 if full else 2_000},
+            {**parameters, "n": 1_000 if full else 2_000},
             (generator, classifier),
             accelerated=True,
         ),
@@ -81,7 +81,7 @@ def image_unit(options: Options, network: str) -> Unit:
     return Unit(
         f"{data_name(options)}/image-radii-{network}",
         "validation.experiments.pipeline:attack_images",
-        {**source(options), "network": network, "n": 500 if options.suite == "full" else 300},
+        {**source(options), "network": network, "n": 300},
         (generator_unit(options), classifier_unit(options, network)),
         accelerated=True,
     )
@@ -105,19 +105,18 @@ def pair_units(options: Options, first: str, second: str) -> tuple[Unit, ...]:
         classifier_unit(options, first),
         classifier_unit(options, second),
     )
-    full = options.suite == "full"
     parameters = {**source(options), "first": first, "second": second}
     return (
         Unit(
             f"{data_name(options)}/agreement-{first}-{second}",
             "validation.experiments.pipeline:count_agreement",
-            {**parameters, "n": 1_000_000 if full else 100_000},
+            {**parameters, "n": 100_000},
             needs,
         ),
         Unit(
             f"{data_name(options)}/joint-radii-{first}-{second}",
             "validation.experiments.pipeline:attack_jointly",
-            {**parameters, "n": 1_000 if full else 300},
+            {**parameters, "n": 300},
             needs,
             accelerated=True,
         ),
@@ -366,13 +365,11 @@ def _classes(inputs: Mapping[str, Result]) -> int:
 
 
 def _autoencoder(shape: tuple[int, int, int], dimension: int, seed: int) -> Autoencoder:
-    import torch
+    from empirical.networks import Autoencoder, build
 
-    from empirical.networks import vae
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return vae(shape, latent_dimension=dimension)
+    network = build("vae", shape, 0, seed, latent_dimension=dimension)
+    assert isinstance(network, Autoencoder)
+    return network
 
 
 def _to_arrays(network: nn.Module) -> dict[str, np.ndarray]:
