@@ -64,13 +64,14 @@ def modulus_from_below(
     t: float,
     *,
     steps: int = 20,
+    directions: int = 4,
     batch: int = 250,
     device: str = "cpu",
     progress: Callable[[float, str], None] | None = None,
 ) -> Modulus:
     """Return |g(z + h) - g(z)| for the best h found, |h| <= t: numbers below M_t(z).
 
-    Projected gradient ascent from both ends of the direction in which the Jacobian at z stretches
+    Projected gradient ascent from both ends of the directions in which the Jacobian at z stretches
     most.
 
     Parameters
@@ -83,6 +84,8 @@ def modulus_from_below(
         Finite, at least 0.
     steps : int
         Of the ascent.
+    directions : int
+        Of the start, at least 1; more than the latent has are not used.
     batch, device, progress
         As in `minimal_perturbation`.
 
@@ -92,10 +95,15 @@ def modulus_from_below(
         Arguments outside these ranges.
     """
     points = _latents(z, t).to(device)
+    if steps < 0 or directions < 1 or batch < 1:
+        raise ValueError(
+            "steps must be at least 0, directions and batch at least 1, "
+            f"got {steps}, {directions} and {batch}"
+        )
     g = copy.deepcopy(generator).to(device).double().eval().requires_grad_(False)
     parts = []
     for start in range(0, len(points), batch):
-        parts.append(_ascend(g, points[start : start + batch], t, steps))
+        parts.append(_ascend(g, points[start : start + batch], t, steps, directions))
         if progress is not None:
             done = min(start + batch, len(points))
             progress(done / len(points), f"{done} of {len(points)} latent balls searched")
@@ -159,6 +167,8 @@ def local_modulus_from_above(
         A layer of another kind, one with too many units, or arguments outside these ranges.
     """
     points = _latents(z, t)
+    if batch < 1:
+        raise ValueError(f"batch must be at least 1, got {batch}")
     layers = dense_layers(generator, points.shape[1], FREE)
     everywhere = t * lipschitz_bound(generator)
     parts = []
@@ -180,13 +190,13 @@ def _latents(z: torch.Tensor | np.ndarray, t: float) -> torch.Tensor:
     return points
 
 
-def _ascend(g: nn.Module, z: torch.Tensor, t: float, steps: int) -> torch.Tensor:
+def _ascend(g: nn.Module, z: torch.Tensor, t: float, steps: int, directions: int) -> torch.Tensor:
     images, jacobian = images_with_jacobian(g, z)
     _, vectors = torch.linalg.eigh(jacobian.transpose(1, 2) @ jacobian)
-    stretch = vectors[:, :, -1]
-    origin = torch.cat([z, z])
-    x = torch.cat([images, images])
-    move = torch.cat([stretch, -stretch]) * t
+    stretch = vectors[:, :, -directions:].permute(2, 0, 1)  # eigenvalues ascend
+    starts = 2 * len(stretch)
+    origin, x = z.repeat(starts, 1), images.repeat(starts, 1)
+    move = t * torch.cat([stretch, -stretch]).flatten(0, 1)
     inside = 1 - (z.shape[1] + 8) * torch.finfo(z.dtype).eps  # of the ball, rounding included
     best = torch.zeros_like(origin[:, 0])
     for i in range(steps + 1):
@@ -199,7 +209,7 @@ def _ascend(g: nn.Module, z: torch.Tensor, t: float, steps: int) -> torch.Tensor
         move = point.detach() - origin + rate[:, None] * torch.nan_to_num(slope)
     # z + h is rounded, and the images are.
     error = ROUNDING * (1 + images.abs().amax(1)) * images.shape[1] ** 0.5
-    return (best.reshape(2, -1).amax(0) * (1 - ALLOWANCE) - error).clamp_min(0.0)
+    return (best.reshape(starts, -1).amax(0) * (1 - ALLOWANCE) - error).clamp_min(0.0)
 
 
 @dataclass
@@ -249,8 +259,15 @@ def _move_above(layers: list[Layer], z: np.ndarray, t: float) -> np.ndarray:
             identity = np.broadcast_to(np.eye(len(layer.bias)), (n, *absolute.shape[:1] * 2))
             carried.append((_Product(identity, np.zeros(n)), R * reach))
     straight = t * (spectral_norm_above(center.matrix) + center.error)
-    bound = straight + np.linalg.norm(_deviation(carried, moved), axis=1)
-    return np.minimum(bound, np.linalg.norm(moved, axis=1)) * (1 + 4 * ALLOWANCE)
+    bound = straight + _length(_deviation(carried, moved))
+    return np.minimum(bound, _length(moved)) * (1 + 4 * ALLOWANCE)
+
+
+def _length(x: np.ndarray) -> np.ndarray:
+    """Return the norms of the rows; no square underflows."""
+    scale = np.abs(x).max(axis=1, initial=0.0)
+    unit = np.where(scale > 0, scale, 1.0)
+    return scale * np.linalg.norm(x / unit[:, None], axis=1)
 
 
 def _deviation(carried: list[tuple[_Product, np.ndarray]], like: np.ndarray) -> np.ndarray:
@@ -258,5 +275,5 @@ def _deviation(carried: list[tuple[_Product, np.ndarray]], like: np.ndarray) -> 
     total = np.zeros_like(like)
     for Q, s in carried:
         total += (np.abs(Q.matrix) @ s[:, :, None])[:, :, 0]
-        total += (Q.error * np.linalg.norm(s, axis=1))[:, None]
+        total += (Q.error * _length(s))[:, None]
     return total

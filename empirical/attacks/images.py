@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from empirical.attacks.latent import latent_function
-from empirical.attacks.margin import ROUNDING, Bounds, Margin, norm
+from empirical.attacks.margin import BLOCK, ROUNDING, Bounds, Margin, norm
 from empirical.attacks.minimal import MinimalPerturbation, minimal_perturbation
 from empirical.attacks.nearest import nearest_change
 
@@ -55,7 +55,7 @@ def image_radii(
     generator: nn.Module,
     z: torch.Tensor | np.ndarray,
     *,
-    steps: int = 20,
+    steps: int = 16,
     restarts: int = 0,
     seed: int = 0,
     batch: int = 250,
@@ -140,7 +140,7 @@ class ImageDistance:
 
     def generate(self, point: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            return self.generator(point).flatten(1)
+            return in_blocks(self.generator, point).flatten(1)
 
     def __call__(
         self, point: torch.Tensor, row: torch.Tensor
@@ -173,6 +173,16 @@ def images_with_jacobian(
     return images.detach(), jacobian.detach()
 
 
+def in_blocks(
+    generator: Callable[[torch.Tensor], torch.Tensor], point: torch.Tensor
+) -> torch.Tensor:
+    """Return the images of points; in whole blocks, those of a point are the same, to the last
+    bit, in every batch.
+    """
+    padding = point[:1].expand(-len(point) % BLOCK, -1)
+    return generator(torch.cat([point, padding]))[: len(point)]
+
+
 def _radii(
     f: nn.Module,
     g: nn.Module,
@@ -186,10 +196,10 @@ def _radii(
 ) -> tuple[torch.Tensor, ...]:
     model = Margin(composite, origin, None)
     latent, reached = nearest_change(
-        [model], ImageDistance(g, origin), origin, [known], steps, seed
+        [model], ImageDistance(g, origin), origin, [known], steps, restarts, seed
     )
     with torch.no_grad():
-        x, moved = g(origin), g(latent)
+        x, moved = in_blocks(g, origin), in_blocks(g, latent)
         moved_label = f(moved).argmax(1)
     # The generator rounds the images; the norm rounds too.
     size = (moved - x).flatten(1)

@@ -44,7 +44,8 @@ def joint_radius(
     generator: nn.Module,
     z: torch.Tensor | np.ndarray,
     *,
-    steps: int = 20,
+    steps: int = 16,
+    restarts: int = 1,
     seed: int = 0,
     batch: int = 250,
     device: str = "cpu",
@@ -62,6 +63,8 @@ def joint_radius(
         Shape (n, d).
     steps : int
         Of the fine search from the classes that are nearest.
+    restarts : int
+        Further searches, from points around the nearest so far.
     seed : int
         Of the random points that serve as further starts.
     batch, device, progress
@@ -96,7 +99,9 @@ def joint_radius(
             reached = torch.from_numpy(found.radius[start : start + batch]).to(origin) < torch.inf
             own = torch.where(reached[:, None], own, torch.inf)
             starts += [own, origin + BEYOND * (own - origin)]
-        point, reached = nearest_change(models, Euclidean(origin), origin, starts, steps, seed)
+        point, reached = nearest_change(
+            models, Euclidean(origin), origin, starts, steps, restarts, seed
+        )
         rounding = 1 + (origin.shape[1] + 4) * torch.finfo(origin.dtype).eps  # of the norm
         radius = torch.where(reached, norm(point - origin) * rounding, torch.inf)
         label = torch.stack([model.label for model in models], 1)

@@ -9,6 +9,7 @@ the linearisation was too bold, and keep the nearest point that was really decid
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Protocol
@@ -28,8 +29,9 @@ ROUNDS = (
 OVERSHOOT = 1e-4  # of the lead at x, beyond the linearised boundary
 LONGEST = 3.0  # a step may multiply the latent distance to x by this
 DAMPING = 1e-2  # first one, of the mean eigenvalue of the Gram matrix
-POOL = 1000
-DUAL_STEPS = 40
+POOL = 1000  # random points
+FROM_POOL = 2  # of them serve as starts
+SCATTER = 0.5  # of the radius, between the best point and the start of a further search
 BISECTIONS = 45
 PUSHES = (0.0, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2)
 
@@ -71,6 +73,7 @@ def nearest_change(
     origin: torch.Tensor,
     starts: Sequence[torch.Tensor],
     steps: int,
+    restarts: int,
     seed: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the nearest points found where all models decide otherwise than at `origin`, (n, d),
@@ -88,48 +91,86 @@ def nearest_change(
         Where to begin besides `origin`, shape (n, d) each; rows that are not finite are left out.
     steps : int
         Of the fine search, after the race between classes.
+    restarts : int
+        Further searches, from points around the nearest so far.
     seed : int
-        Of the normal random points, the same for all origins, of which the nearest with other
-        decisions is one more start.
+        Of the random points and directions, the same for all origins; the nearest few of the
+        points that have other decisions are further starts.
     """
-    n = len(origin)
     best = torch.full_like(origin, torch.inf)
-    pool = _nearest_of_pool(models, metric, origin, seed)
-    starts = [*starts, _shrink(models, origin, pool)]
+    random = np.random.default_rng(seed)
+    pool = torch.from_numpy(random.standard_normal((POOL, origin.shape[1]))).to(origin)
     if min(model.classes for model in models) > 1:
-        pairs = _Pairs.joined(
-            [_open(models, metric, origin, origin, CLASSES)]
-            + [_open(models, metric, origin, start, 1) for start in starts]
+        near = _nearest_of_pool(models, metric, pool)
+        starts = [*starts, *(_shrink(models, origin, point) for point in near)]
+        pairs = [_open(models, metric, origin, start, 1) for start in starts]
+        best = _search(
+            models, metric, origin, [_open(models, metric, origin, origin, CLASSES), *pairs], steps
         )
-        for count, kept in ROUNDS:
-            for _ in range(count):
-                promised = _step(models, metric, origin, pairs)
-            reached = pairs.best_half.sqrt()
-            score = torch.minimum(promised, reached)
-            pairs.select(score <= kept * pairs.least(reached, n))
-        for _ in range(steps):
-            _step(models, metric, origin, pairs)
-        pairs.select(torch.isfinite(pairs.best_half))
-        order = torch.argsort(pairs.best_half, descending=True, stable=True)
-        best[pairs.row[order]] = pairs.best[order]  # the nearest comes last
-    return _verified(models, origin, _shrink(models, origin, best))
+        for k in range(restarts):
+            radius = norm(best - origin)[:, None]
+            around = best + SCATTER * radius * pool[k] / norm(pool[k])
+            pairs = [_open(models, metric, origin, start, 1) for start in (best, around)]
+            best = _search(models, metric, origin, pairs, steps)
+        best = _nearer(metric, best, _shrink(models, origin, best))
+    return _verified(models, origin, best)
+
+
+def _nearer(metric: Metric, old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+    """Return row by row the nearer point; along a segment the metric need not grow."""
+    row = torch.isfinite(new).all(1).nonzero().squeeze(1)
+    better = metric(new[row], row)[0] < metric(old[row], row)[0]
+    result = old.clone()
+    result[row] = torch.where(better[:, None], new[row], old[row])
+    return result
 
 
 def _nearest_of_pool(
-    models: Sequence[Margin], metric: Metric, origin: torch.Tensor, seed: int
-) -> torch.Tensor:
-    """Return for each origin the nearest of the random points with other decisions; +inf if
-    none has.
+    models: Sequence[Margin], metric: Metric, pool: torch.Tensor
+) -> list[torch.Tensor]:
+    """Return for each origin the nearest points of the pool with other decisions, nearest first;
+    +inf where there are no more.
     """
-    noise = np.random.default_rng(seed).standard_normal((POOL, origin.shape[1]))
-    pool = torch.from_numpy(noise).to(origin)
     with torch.no_grad():
         decided = torch.stack([model.logits(pool).argmax(1) for model in models])
     own = torch.stack([model.label for model in models])
     usable = (decided[:, None, :] != own[:, :, None]).all(0)
     distance = torch.where(usable, metric.distances(pool), torch.inf)
-    least, index = distance.min(1)
-    return torch.where(torch.isfinite(least)[:, None], pool[index], torch.inf)
+    least, index = distance.topk(FROM_POOL, dim=1, largest=False)
+    return [
+        torch.where(torch.isfinite(least[:, k])[:, None], pool[index[:, k]], torch.inf)
+        for k in range(FROM_POOL)
+    ]
+
+
+def _search(
+    models: Sequence[Margin],
+    metric: Metric,
+    origin: torch.Tensor,
+    opened: Sequence[_Pairs],
+    steps: int,
+) -> torch.Tensor:
+    """Return the nearest points found by these searches, +inf where none was."""
+    pairs = _Pairs.joined(opened)
+    for count, kept in ROUNDS:
+        promised = _program(pairs)[2]
+        for _ in range(count):
+            promised = _step(models, metric, origin, pairs)
+        reached = pairs.best_half.sqrt()
+        score = torch.minimum(promised, reached)
+        pairs.select(score <= kept * pairs.least(reached, len(origin)))
+    for i in range(steps):
+        if i == math.ceil(steps / 2):
+            pairs.select(pairs.best_half <= pairs.least(pairs.best_half, len(origin)))
+        _step(models, metric, origin, pairs)
+    pairs.select(torch.isfinite(pairs.best_half))
+    pairs.select(torch.argsort(pairs.best_half, stable=True))
+    pairs.select(torch.argsort(pairs.row, stable=True))
+    first = torch.ones_like(pairs.row, dtype=torch.bool)
+    first[1:] = pairs.row[1:] != pairs.row[:-1]
+    best = torch.full_like(origin, torch.inf)
+    best[pairs.row[first]] = pairs.best[first]
+    return best
 
 
 @dataclass
@@ -194,11 +235,12 @@ def _open(
     own = torch.stack([model.label[row] for model in models], 1)
     same = (targets[:, :, None, :] == targets[:, None, :, :]).all(3).tril(-1).any(2)
     usable = (targets != own[:, None, :]).all(2) & ~same
+    half, slope, gram = metric(point, row)
     i, c = usable.nonzero(as_tuple=True)
+    half, slope, gram = half[i], slope[i], gram[i]
     row, targets, point = row[i], targets[i, c], point[i]
     leads, rows, fooled = _leads(models, point, row, targets)
     scale = _leads(models, origin[row], row, targets)[0]
-    half, slope, gram = metric(point, row)
     nowhere = torch.full_like(point, torch.inf)
     return _Pairs(
         row,
@@ -279,18 +321,39 @@ def _program(pairs: _Pairs) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     right = torch.cat([pairs.rows, pairs.slope[:, None]], 1).transpose(1, 2)
     solved = torch.cholesky_solve(right, factor)  # (m, d, M + 1)
     products = pairs.rows @ solved
-    Q, b = products[:, :, :-1], rise + products[:, :, -1]
-    multiplier = torch.zeros_like(b)
-    diagonal = Q.diagonal(dim1=1, dim2=2).clamp_min(1e-300)
-    for _ in range(1 if b.shape[1] == 1 else DUAL_STEPS):  # Hildreth: one row at a time
-        for k in range(b.shape[1]):
-            residual = b[:, k] - (Q[:, k] * multiplier).sum(1)
-            multiplier[:, k] = (multiplier[:, k] + residual / diagonal[:, k]).clamp_min(0)
+    multiplier = _dual(products[:, :, :-1], rise + products[:, :, -1])
     move = (solved[:, :, :-1] @ multiplier[:, :, None]).squeeze(2) - solved[:, :, -1]
     bent = (pairs.gram @ move[:, :, None]).squeeze(2)
     model = pairs.half + (pairs.slope * move).sum(1) + (bent * move).sum(1) / 2
     promised = torch.nan_to_num(model.clamp_min(0).sqrt(), nan=torch.inf)
     return move, torch.nan_to_num(multiplier, nan=0.0, posinf=0.0), promised
+
+
+def _dual(Q: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Return mu >= 0 with Q mu >= b, equal where mu > 0, for (m, M, M) and (m, M).
+
+    Sets of active rows are tried one by one; where none fits to rounding, the one that comes
+    nearest is taken.
+    """
+    count = b.shape[1]
+    best = torch.zeros_like(b)
+    fault = b.clamp_min(0).amax(1)
+    scale = b.abs().amax(1)
+    regular = Q + 1e-12 * torch.diag_embed(Q.diagonal(dim1=1, dim2=2) + 1e-300)
+    for size in range(1, count + 1):
+        for active in itertools.combinations(range(count), size):
+            index = torch.tensor(active, device=b.device)
+            inner = regular[:, index[:, None], index]
+            solved, _ = torch.linalg.solve_ex(inner, b[:, index])
+            mu = torch.zeros_like(b)
+            mu[:, index] = solved
+            short = (b - (Q @ mu[:, :, None]).squeeze(2)).clamp_min(0).amax(1)
+            negative = ((-mu) * Q.diagonal(dim1=1, dim2=2)).clamp_min(0).amax(1)
+            new = torch.nan_to_num(short + negative, nan=torch.inf)
+            better = new < fault - 1e-9 * scale
+            best = torch.where(better[:, None], mu.clamp_min(0), best)
+            fault = torch.where(better, new, fault)
+    return best
 
 
 def _decided(
