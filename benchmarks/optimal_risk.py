@@ -1,9 +1,10 @@
 """Optimal adversarial risk beside other solvers, and its cost beside a plain matrix product.
 
-``python benchmarks/optimal_risk.py MNIST_DIR [FILE.json] [--quick]`` prints one line per case and,
-with a file, writes them there. Everything runs on one thread; each part in its own process, whose
-greatest memory is reported. Times of other solvers do not include distances; a solver that took
-more than two minutes is not run on larger samples.
+``python benchmarks/optimal_risk.py MNIST_DIR [FILE.json] [--quick] [--table=NAME]`` prints one line
+per case and, with a file, writes them there; with a table it measures only that one again.
+Everything runs on one thread, each case in its own process, whose greatest memory is reported.
+Times of other solvers do not include distances; a solver that took more than two minutes is not
+run on larger samples.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
 from empirical.data import load
-from robust_theory.augmenting import compile_if_possible, grow, pothen_fan
+from robust_theory.augmenting import compile_if_possible, pothen_fan
 from robust_theory.conflict import find_conflicts, find_conflicts_among
 from robust_theory.coupling import heaviest_coupling
 from robust_theory.curve import risk_curve
@@ -75,10 +76,17 @@ def eps_with(conflicts: int, X0: np.ndarray, X1: np.ndarray) -> float:
 
 
 def product(X0: np.ndarray, X1: np.ndarray) -> float:
-    """Seconds of the plain product of the two samples in single precision."""
+    """Seconds of the plain product of the two samples in single precision, block by block."""
     P, Q = X0.astype(np.float32), X1.astype(np.float32)
+    block = np.empty((2048, len(Q)), np.float32)
+
+    def multiply() -> None:
+        for k in range(0, len(P), len(block)):
+            rows = P[k : k + len(block)]
+            np.matmul(rows, Q.T, out=block[: len(rows)])
+
     P[:64] @ Q.T  # the first call also loads the library
-    return timed(lambda: [P[k : k + 2048] @ Q.T for k in range(0, len(P), 2048)] and None)[0]
+    return timed(multiply)[0]
 
 
 def peak() -> float:
@@ -131,7 +139,7 @@ SOLVERS = {
 }
 
 
-def solvers(folder: str, quick: bool) -> list[dict[str, Any]]:
+def solvers(folder: str, quick: bool, _: str) -> list[dict[str, Any]]:
     import cvxpy  # noqa: F401
     import ot  # noqa: F401
 
@@ -181,71 +189,68 @@ def solvers(folder: str, quick: bool) -> list[dict[str, Any]]:
     return scores
 
 
-def large(folder: str, quick: bool) -> list[dict[str, Any]]:
-    rows = []
-    X, y = mnist(folder)
-    n = 3000 if quick else 30_000
-    A, B = synthetic(n)
-    coarse = [np.rint((Z + 1) * 127.5).clip(0, 255).astype(np.uint8) for Z in (A, B)]
-    eps = eps_with(650_000 if not quick else 20_000, A, B)
+def large(folder: str, quick: bool, name: str) -> list[dict[str, Any]]:
+    last: Any = 4.0
+    scale: Any = 255
+    X0: np.ndarray
+    X1: np.ndarray
+    if name == "MNIST 3, 7":
+        X, y = mnist(folder)
+        X0, X1 = (X[y == k][: 500 if quick else None] for k in (3, 7))
+    else:
+        X0, X1 = synthetic(3000 if quick else 30_000)
+        last, scale = eps_with(20_000 if quick else 650_000, X0, X1), None
+        if name == "synthetic, 8 bits":
+            X0, X1 = (np.rint((Z + 1) * 127.5).clip(0, 255).astype(np.uint8) for Z in (X0, X1))
+            scale = "255/2"
     # Compiled once per installation, then kept.
-    compile_if_possible(grow)
     risk_curve([[0], [1]], [[0], [1]], eps_max=1)
-    m = 500 if quick else 10**5
-    cases: dict[str, tuple[Any, Any, Any, Any]] = {
-        "synthetic, doubles": (A, B, eps, None),
-        "synthetic, 8 bits": (*coarse, eps, "255/2"),
-        "MNIST 3, 7": (X[y == 3][:m], X[y == 7][:m], 4.0, 255),
+    options: dict[str, Any] = {"scale": scale, "prior0": "sample"}
+    gemm = product(X0, X1)
+    distances, found = timed(
+        lambda: find_conflicts(*read_samples({"X0": X0, "X1": X1}, scale), "l2", last)
+    )
+    grid = [last * k / 50 for k in range(1, 51)]
+    at_grid, risks = timed(lambda: optimal_risks(X0, X1, grid, **options))
+    whole, curve = timed(lambda: risk_curve(X0, X1, eps_max=last, **options))
+    solving, result = timed(lambda: optimal_risk(X0, X1, last, **options))
+    seconds, good = timed(result.verify)
+    again = timed(
+        lambda: find_conflicts(
+            *(
+                z[k]
+                for z, k in zip(
+                    read_samples({"X0": X0, "X1": X1}, scale), result.survivors, strict=True
+                )
+            ),
+            "l2",
+            last,
+        )
+    )[0]
+    row = {
+        "sample": name,
+        "points": f"{len(X0)} + {len(X1)}",
+        "eps max": last,
+        "conflicts": len(found),
+        "risk there": f"{float(result.risk):.5f}",
+        "breakpoints": len(curve.keys),
+        "grid agrees": all(curve(e) == r for e, r in zip(grid, risks, strict=True)),
+        "verified": good,
+        "product, s": round(gemm, 2),
+        "distances over product": round(distances / gemm, 2),
+        "grid of 50 less distances over product": round((at_grid - distances) / gemm, 2),
+        "exact curve less distances over product": round((whole - distances) / gemm, 2),
+        "curve over grid, less distances": round(
+            (whole - distances) / max(at_grid - distances, 1e-3), 1
+        ),
+        "check less distances over solution": round((seconds - again) / solving, 3),
+        "peak memory, GiB": peak(),
     }
-    for name, (X0, X1, last, scale) in cases.items():
-        options: dict[str, Any] = {"scale": scale, "prior0": "sample"}
-        gemm = product(X0, X1)
-        distances, found = timed(
-            lambda a=X0, b=X1, e=last, s=scale: find_conflicts(
-                *read_samples({"X0": a, "X1": b}, s), "l2", e
-            )
-        )
-        grid = [last * k / 50 for k in range(1, 51)]
-        at_grid, risks = timed(lambda a=X0, b=X1, g=grid, o=options: optimal_risks(a, b, g, **o))
-        whole, curve = timed(lambda a=X0, b=X1, e=last, o=options: risk_curve(a, b, eps_max=e, **o))
-        solving, result = timed(lambda a=X0, b=X1, e=last, o=options: optimal_risk(a, b, e, **o))
-        seconds, good = timed(result.verify)
-        again = timed(
-            lambda a=X0, b=X1, r=result, e=last, s=scale: find_conflicts(
-                *(
-                    z[k]
-                    for z, k in zip(read_samples({"a": a, "b": b}, s), r.survivors, strict=True)
-                ),
-                "l2",
-                e,
-            )
-        )[0]
-        rows.append(
-            {
-                "sample": name,
-                "points": f"{len(X0)} + {len(X1)}",
-                "eps max": last,
-                "conflicts": len(found),
-                "risk there": f"{float(result.risk):.5f}",
-                "breakpoints": len(curve.keys),
-                "grid agrees": all(curve(e) == r for e, r in zip(grid, risks, strict=True)),
-                "verified": good,
-                "product, s": round(gemm, 2),
-                "distances over product": round(distances / gemm, 2),
-                "grid of 50 less distances over product": round((at_grid - distances) / gemm, 2),
-                "exact curve less distances over product": round((whole - distances) / gemm, 2),
-                "curve over grid, less distances": round(
-                    (whole - distances) / max(at_grid - distances, 1e-3), 1
-                ),
-                "check less distances over solution": round((seconds - again) / solving, 3),
-                "peak memory so far, GiB": peak(),
-            }
-        )
-        print(rows[-1], file=sys.stderr)
-    return rows
+    print(row, file=sys.stderr)
+    return [row]
 
 
-def ten_classes(folder: str, quick: bool) -> list[dict[str, Any]]:
+def ten_classes(folder: str, quick: bool, _: str) -> list[dict[str, Any]]:
     X, y = (table[: 2000 if quick else 60_000] for table in mnist(folder))
     compile_if_possible(pothen_fan)
     optimal_risks_multiclass([[0], [1]], [0, 1], [1])
@@ -268,15 +273,20 @@ def ten_classes(folder: str, quick: bool) -> list[dict[str, Any]]:
     return [row]
 
 
-PARTS = {"solvers": solvers, "large samples": large, "ten classes, MNIST": ten_classes}
+TABLES: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
+    "solvers": (solvers, ("",)),
+    "large samples": (large, ("synthetic, doubles", "synthetic, 8 bits", "MNIST 3, 7")),
+    "ten classes, MNIST": (ten_classes, ("",)),
+}
 
 
 def main(arguments: list[str]) -> None:
+    options = dict(a[2:].split("=") for a in arguments if a.startswith("--") and "=" in a)
     quick = "--quick" in arguments
     folder, *rest = [a for a in arguments if not a.startswith("--")]
-    part = next((a.removeprefix("--part=") for a in arguments if a.startswith("--part=")), None)
-    if part is not None:
-        print(json.dumps(PARTS[part](folder, quick)))
+    if "case" in options:
+        function, _ = TABLES[options["table"]]
+        print(json.dumps(function(folder, quick, options["case"])))
         return
     run: dict[str, Any] = {
         "title": "Optimal adversarial risk: speed beside other solvers and beside a matrix product",
@@ -288,10 +298,17 @@ def main(arguments: list[str]) -> None:
         "numpy": np.__version__,
         "scipy": scipy.__version__,
     }
-    for name in PARTS:
-        command = [sys.executable, __file__, folder, f"--part={name}"] + ["--quick"] * quick
-        answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
-        run[name] = json.loads(answer.stdout.splitlines()[-1])
+    if "table" in options:
+        run |= json.loads(Path(rest[0]).read_text(encoding="utf-8"))
+    for table, (_, cases) in TABLES.items():
+        if options.get("table", table) != table:
+            continue
+        run[table] = []
+        for case in cases:
+            command = [sys.executable, __file__, folder, f"--table={table}", f"--case={case}"]
+            command += ["--quick"] * quick
+            answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+            run[table] += json.loads(answer.stdout.splitlines()[-1])
         if rest:
             Path(rest[0]).write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
 

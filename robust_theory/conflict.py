@@ -127,5 +127,5 @@ def _sorted(parts: list[Pairs], shape: tuple[int, int]) -> Conflicts:
     rows = np.concatenate([part[0] for part in parts])
     columns = np.concatenate([part[1] for part in parts])
     keys = np.concatenate([part[2] for part in parts])
-    order = np.lexsort((columns, rows))
+    order = np.argsort(rows * shape[1] + columns)
     return Conflicts(rows[order], columns[order], keys[order], shape)

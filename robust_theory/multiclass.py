@@ -160,8 +160,8 @@ def optimal_risk_multiclass(
             if len(level.sets):
                 levels.append(level)
     if len(levels) == 1:
-        mass, survival = program.solve_pairs(pairs, shares)
-        sets, masses, survivals = [pairs.sets], [mass], [survival]
+        used_pairs, mass, survival = program.solve_pairs(pairs, shares)
+        sets, masses, survivals = [used_pairs], [mass], [survival]
     else:
         sets, masses, survivals = program.solve_sets(levels, shares)
     below, mass = max(
@@ -220,9 +220,7 @@ def optimal_risks_multiclass(
     for kept in still_conflict(sample, sample, found, metric, radii, closed=closed):
         rows, columns = found.rows[kept], found.columns[kept]
         pairs = pairs_level(Conflicts(rows, columns, found.keys[kept], found.shape))
-        mass, _ = program.solve_pairs(pairs, weights.shares)
-        # An optimal mass never covers a sample beyond its weight, so that nothing is lost here.
-        bounds.append(sum(mass, Fraction(0)) / weights.total)
+        bounds.append(program.pairs_optimum(pairs, weights.shares) / weights.total)
     return tuple(bounds)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust_theory import matching
+from robust_theory.coupling import spent
 from robust_theory.hypergraph import Level, Reach, higher_levels
 from robust_theory.samples import Indices
 
@@ -23,40 +24,60 @@ ZERO, ONE = Fraction(0), Fraction(1)
 _SURELY_BELOW = 1 - 1e-12
 
 
-def solve_pairs(pairs: Level, shares: Sequence[int]) -> tuple[list[Fraction], list[Fraction]]:
+def solve_pairs(
+    pairs: Level, shares: Sequence[int]
+) -> tuple[Indices, list[Fraction], list[Fraction]]:
     """Exact optimum over pairs, by one maximum flow in the bipartite double cover.
 
     Returns
     -------
+    used : array (k, 2)
+        The pairs with mass.
     mass, survival : list of Fraction
-        Per pair, in units of the shares; per sample, 0, 1/2 or 1.
+        Mass of each, in units of the shares; per sample, 0, 1/2 or 1.
     """
-    n, k = len(shares), len(pairs.sets)
-    if not k:
-        return [], [ONE] * n
-    rows = np.concatenate([pairs.sets[:, 0], pairs.sets[:, 1]])
-    columns = np.concatenate([pairs.sets[:, 1], pairs.sets[:, 0]])
-    order = np.lexsort((columns, rows))
-    back = np.argsort(order)
-    graph = matching.adjacency(rows[order], columns[order], (n, n))
-    if len(set(shares)) == 1:
-        partner = matching.maximum_self_matching(graph)
-        carried = (partner[rows] == columns).astype(np.int64) * shares[0]
-        spare = partner < 0
-    else:
-        carried = matching.maximum_flow(rows[order], columns[order], list(shares), list(shares))
-        carried = carried[back]
-        spent = np.zeros(n, object)
-        np.add.at(spent, rows, carried)
-        spare = (spent < np.array(shares, object)).astype(bool)
-    used = np.flatnonzero(carried > 0)
-    used = used[np.lexsort((rows[used], columns[used]))]
-    returns = matching.adjacency(columns[used], rows[used], (n, n))
+    n = len(shares)
+    if not len(pairs.sets):
+        return pairs.sets, [], [ONE] * n
+    graph = _double_cover(pairs, n)
+    rows, columns, carried = _double_flow(graph, shares)
+    order = np.lexsort((rows, columns))
+    returns = matching.adjacency(columns[order], rows[order], (n, n))
+    spare = (spent(rows, carried, n) < np.array(shares, object)).astype(bool)
     covered = matching.minimum_cover(graph, returns, spare)
     halves = (ZERO, Fraction(1, 2), ONE)
     survival = [halves[2 - int(a) - int(b)] for a, b in zip(*covered, strict=True)]
-    both = carried[:k] + carried[k:]
-    return [Fraction(int(mass), 2) if mass else ZERO for mass in both], survival
+    mass: dict[tuple[int, int], int] = {}
+    for u, v, units in zip(rows.tolist(), columns.tolist(), carried.tolist(), strict=True):
+        pair = (u, v) if u < v else (v, u)
+        mass[pair] = mass.get(pair, 0) + units
+    return np.array(list(mass)), [Fraction(units, 2) for units in mass.values()], survival
+
+
+def pairs_optimum(pairs: Level, shares: Sequence[int]) -> Fraction:
+    """The greatest mass that `solve_pairs` can place, which is the risk times the sum of shares."""
+    if not len(pairs.sets):
+        return ZERO
+    _, _, carried = _double_flow(_double_cover(pairs, len(shares)), shares)
+    return Fraction(sum(carried.tolist()), 2)
+
+
+def _double_cover(pairs: Level, n: int) -> Any:
+    upper = matching.adjacency(pairs.sets[:, 0], pairs.sets[:, 1], (n, n))
+    return (upper + upper.T.tocsr()).tocsr()
+
+
+def _double_flow(graph: Any, shares: Sequence[int]) -> tuple[Indices, Indices, NDArray[Any]]:
+    """Edges of the double cover that carry mass in a maximum flow, and how much."""
+    if len(set(shares)) == 1:
+        partner = matching.maximum_self_matching(graph)
+        rows = np.flatnonzero(partner >= 0)
+        kind = np.int64 if shares[0] < 2**32 else object
+        return rows, partner[rows], np.full(len(rows), shares[0], kind)
+    rows, columns = (np.asarray(ends, np.int64) for ends in graph.tocoo().coords)
+    carried = matching.maximum_flow(rows, columns, list(shares), list(shares))
+    used = np.flatnonzero(carried > 0)
+    return rows[used], columns[used], carried[used]
 
 
 def solve_sets(
