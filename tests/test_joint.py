@@ -120,7 +120,7 @@ def test_every_label_changes_and_norms_are_true():
 
 def test_random_search_finds_nothing_nearer():
     generator, classifiers = nets(2)
-    found = joint_radius(classifiers, generator, Z[:10])
+    found = joint_radius(classifiers, generator, Z[:10], restarts=1)
     functions = [latent_function(f, generator) for f in classifiers]
     directions = np.random.default_rng(1).standard_normal((20_000, 5))
     directions /= np.linalg.norm(directions, axis=1)[:, None]
@@ -132,6 +132,16 @@ def test_random_search_finds_nothing_nearer():
                 for k, f in enumerate(functions)
             ]
             assert not np.all(changed, axis=0).any()
+
+
+def test_known_perturbations_of_single_models_are_starts():
+    generator, classifiers = nets(2)
+    latent = [latent_radius(f, generator, Z) for f in classifiers]
+    found = joint_radius(classifiers, generator, Z, latent=latent)
+    assert np.isfinite(found.radius).all()
+    for f in (latent[:1], [latent_radius(classifiers[0], generator, Z[:3])] * 2):
+        with pytest.raises(ValueError, match="latent must have one result per classifier"):
+            joint_radius(classifiers, generator, Z, latent=f)
 
 
 def test_batches_and_runs_agree():

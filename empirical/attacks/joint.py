@@ -11,8 +11,9 @@ from torch import nn
 
 from empirical.attacks.latent import latent_function
 from empirical.attacks.margin import Margin, norm
-from empirical.attacks.minimal import minimal_perturbation
-from empirical.attacks.nearest import Euclidean, nearest_change
+from empirical.attacks.minimal import MinimalPerturbation, minimal_perturbation
+from empirical.attacks.nearest import nearest_change
+from empirical.attacks.pursuit import Euclidean
 
 BEYOND = 1.5  # also start at this multiple of each model's own perturbation
 
@@ -45,10 +46,11 @@ def joint_radius(
     z: torch.Tensor | np.ndarray,
     *,
     steps: int = 16,
-    restarts: int = 1,
+    restarts: int = 0,
     seed: int = 0,
     batch: int = 250,
     device: str = "cpu",
+    latent: Sequence[MinimalPerturbation] | None = None,
     progress: Callable[[float, str], None] | None = None,
 ) -> JointPerturbation:
     """Return upper bounds on inf{|r| : f(g(z + r)) != f(g(z)) for each classifier f}, l2 norm.
@@ -69,6 +71,9 @@ def joint_radius(
         Of the random points that serve as further starts.
     batch, device, progress
         As in `minimal_perturbation`.
+    latent : sequence of MinimalPerturbation, optional
+        Results of `latent_radius`, one per classifier, from where the search starts; computed where
+        they are not given.
 
     Raises
     ------
@@ -85,16 +90,20 @@ def joint_radius(
     points = torch.as_tensor(z).to(device=device, dtype=torch.float64)
     if points.ndim != 2:
         raise ValueError(f"z must have shape (n, d), got {tuple(points.shape)}")
-    single = [
-        minimal_perturbation(f, points, steps=steps // 2, batch=batch, device=device)
-        for f in functions
-    ]
+    if latent is None:
+        latent = [
+            minimal_perturbation(f, points, steps=steps // 2, batch=batch, device=device)
+            for f in functions
+        ]
+    shapes = [found.point.shape for found in latent]
+    if shapes != [tuple(points.shape)] * len(functions):
+        raise ValueError(f"latent must have one result per classifier, for z; got shapes {shapes}")
     parts = []
     for start in range(0, len(points), batch):
         origin = points[start : start + batch]
         models = [Margin(f, origin, None) for f in functions]
         starts = []
-        for found in single:
+        for found in latent:
             own = torch.from_numpy(found.point[start : start + batch]).to(origin)
             reached = torch.from_numpy(found.radius[start : start + batch]).to(origin) < torch.inf
             own = torch.where(reached[:, None], own, torch.inf)
