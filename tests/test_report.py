@@ -17,7 +17,16 @@ from scipy.special import ndtr
 from robust_theory.claim import A_DISTANCE, A_PROBABILITY, ANY_NUMBER, Claim, Interval
 from validation import page, plots, report
 from validation.display import axis, band, clean, natural, number
-from validation.experiment import Curve, Experiment, Instance, Options, Outcome, Row, json_number
+from validation.experiment import (
+    Curve,
+    Experiment,
+    Instance,
+    Options,
+    Outcome,
+    Row,
+    Table,
+    json_number,
+)
 from validation.verdict import WORDS, Evidence, decide
 
 ROW_ALPHA = 0.01 / 412
@@ -676,3 +685,34 @@ def test_axis_labels_name_unit_and_norm_once(parts, label):
 def test_clean_keeps_text_and_drops_what_acts():
     assert clean("a\x1bb\u202ec\ud800\nd\te") == "a�b�c�\nd\te"
     assert clean("x" * 50, 10) == "x" * 9 + "…"
+
+
+def tables(title="Table 1"):
+    rows = (("error", 0.125, None), ("radius", math.inf, "n/a"))
+    return [Table(title, ("", "ours", "theirs"), rows, "a note")]
+
+
+def test_tables_are_shown_in_every_form(tmp_path):
+    with_tables = report.assemble(fake_about(), fake_outcomes(), tables(f"Table {HOSTILE}"))
+    report.write(with_tables, tmp_path)
+    assert report.load(tmp_path)["tables"] == with_tables["tables"]
+    found = check_harmless((tmp_path / "report.html").read_text("utf-8"))
+    text = " ".join(found.text)
+    assert "a note" in text
+    assert "0.125" in text
+    assert "∞" in text
+    console = Console(file=io.StringIO(), width=120)
+    report.show(with_tables, console)
+    assert "0.125" in console.file.getvalue()
+
+
+def test_tables_that_differ_are_named_and_ragged_ones_refused(fake, tmp_path):
+    with_tables = report.assemble(fake_about(), fake_outcomes(), tables())
+    (line,) = report.compare(fake, with_tables)
+    assert line.startswith("tables: [] in the first")
+    with pytest.raises(ValueError, match="needs 2 cells"):
+        Table("", ("a", "b"), (("only",),), "")
+    with_tables["tables"][0]["rows"][0].append("one too many")
+    (tmp_path / "report.json").write_text(json.dumps(with_tables))
+    with pytest.raises(ValueError, match="a cell for each column"):
+        report.load(tmp_path)

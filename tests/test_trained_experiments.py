@@ -1,0 +1,191 @@
+"""Rows about trained networks, from made-up results: sides, limits, tables, budget."""
+
+import math
+
+import numpy as np
+import pytest
+
+from robust_theory import fooling_quantile
+from tests.test_experiments import BY_NAME, ROW_ALPHA
+from validation.experiment import Options, Result, Table
+from validation.experiments import pipeline, trained_images, transfer
+from validation.rows import plan
+from validation.verdict import decide
+
+COUNTS = np.full(10, 20_000)
+RNG = np.random.default_rng(5)
+
+
+def latent_results(radii):
+    return {
+        "digits/class-counts-mlp": Result({"n": 200_000}, {"counts": COUNTS}),
+        "digits/latent-radii-mlp": Result({"censored": 0}, {"radii": radii}),
+    }
+
+
+def image_results(radii):
+    return {
+        "digits/class-counts-mlp": Result({"n": 200_000}, {"counts": COUNTS}),
+        "digits/image-radii-mlp": Result(
+            {},
+            {"in_distribution": radii, "unconstrained": radii / 2, "norms": np.full(radii.size, 4)},
+        ),
+        "digits/modulus": Result(
+            {"lipschitz_from_above": 10.0, "t": 0.25},
+            {"above": RNG.uniform(0.5, 1.0, 400), "below": RNG.uniform(0.2, 0.4, 400)},
+        ),
+    }
+
+
+def judged(name, parameters, inputs):
+    experiment = BY_NAME[name]
+    measured = experiment.measure(parameters, inputs, 1, ROW_ALPHA)
+    assert measured.evidence.alpha <= ROW_ALPHA
+    word = decide(
+        experiment.claim, measured.arguments, measured.evidence, theory=measured.theory
+    ).word
+    return measured, word
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("fooling-probability-of-trained-networks", {"network": "mlp", "eps": "0.25"}),
+        ("fooling-quantile-of-trained-networks", {"network": "mlp", "q": 0.5}),
+        ("expected-radius-of-trained-networks", {"network": "mlp"}),
+    ],
+)
+def test_short_attack_radii_confirm_and_long_ones_never_refute(name, parameters):
+    short = RNG.exponential(0.2, 2000)
+    measured, word = judged(name, parameters, latent_results(short))
+    assert word == "holds"
+    assert measured.theory.lo < measured.theory.hi  # class measures are estimates
+    _, word = judged(name, parameters, latent_results(100 * short))
+    assert word == "undecided"
+
+
+def test_failed_attacks_count_as_infinite():
+    radii = np.where(RNG.random(2000) < 0.6, math.inf, 0.1)
+    parameters = {"network": "mlp", "q": 0.5}
+    measured, word = judged(
+        "fooling-quantile-of-trained-networks", parameters, latent_results(radii)
+    )
+    assert word == "undecided"
+    assert measured.evidence.value == math.inf
+    assert measured.evidence.censored == np.isinf(radii).sum()
+
+
+@pytest.mark.parametrize("modulus", ["everywhere", "nearly-everywhere"])
+def test_image_rows_confirm_with_both_moduli(modulus):
+    radii = RNG.uniform(0.0, 0.4, 300)
+    parameters = {"network": "mlp", "modulus": modulus}
+    measured, word = judged(
+        "image-fooling-probability-of-trained-networks", parameters, image_results(radii)
+    )
+    assert word == "holds"
+    if modulus == "everywhere":
+        assert measured.arguments["eps"] == 2.5  # 10 times .25
+        assert measured.arguments["failure"] == 0
+    else:
+        # The limit is an order statistic above the .95-quantile of the proved moves.
+        assert 0.95 < measured.arguments["eps"] <= 1.0 or measured.arguments["eps"] == math.inf
+
+
+def test_the_mean_image_radius_uses_the_constant_of_the_generator():
+    parameters = {"network": "mlp", "modulus": "everywhere"}
+    measured, word = judged(
+        "image-expected-radius-of-trained-networks",
+        parameters,
+        image_results(RNG.uniform(0.0, 0.4, 300)),
+    )
+    assert word == "holds"
+    # 10 sqrt(2 log(2 / (alpha / 2)) / 300), the concentration of a 10-Lipschitz radius
+    arm = 10 * math.sqrt(2 * math.log(4 / ROW_ALPHA) / 300)
+    assert measured.evidence.hi - measured.evidence.value == pytest.approx(arm, rel=1e-9)
+
+
+def test_an_exactly_solved_network_can_refute():
+    name, parameters = "fooling-quantile-of-an-exactly-solved-network", {"q": 0.5}
+    radii = RNG.exponential(0.2, 500)
+
+    def results(factor):
+        arrays = {"lower": 0.999 * factor * radii, "upper": factor * radii, "counts": COUNTS}
+        return {"digits/exact-network-radii": Result({"n": 500}, arrays)}
+
+    assert judged(name, parameters, results(1.0))[1] == "holds"
+    assert judged(name, parameters, results(10.0))[1] == "violated"
+
+
+def test_transfer_counts_unions_and_disagreement():
+    table = np.diag(np.full(10, 9_900)) + np.eye(10, k=1, dtype=int) * 100
+    inputs = {
+        "digits/agreement-mlp-cnn": Result({"n": int(table.sum())}, {"table": table}),
+        "digits/joint-radii-mlp-cnn": Result({}, {"radii": RNG.uniform(0, 0.5, 300)}),
+    }
+    parameters = {"first": "mlp", "second": "cnn", "eps": "0.5"}
+    measured, word = judged("transfer-between-trained-networks", parameters, inputs)
+    assert word == "holds"
+    n = table.sum()
+    assert measured.arguments["delta"] == pytest.approx(900 / n)
+    assert sum(measured.arguments["unions"]) == pytest.approx(1 + 900 / n)
+
+
+def test_limits_of_overlapping_events_contain_their_shares():
+    lower, upper = transfer.simultaneous_proportions_of(np.array([0, 50, 100]), 100, 0.01)
+    assert (lower <= [0.0, 0.5, 1.0]).all()
+    assert (upper >= [0.0, 0.5, 1.0]).all()
+    assert lower[2] > 0.9
+    assert upper[0] < 0.1
+
+
+def test_the_paper_table_has_its_layout_and_numbers():
+    radii = np.linspace(0.001, 1, 1000)
+    inputs = {
+        **image_results(radii),
+        **latent_results(radii),
+        "digits/generator": Result({"latent_dimension": 16}),
+        "digits/classifier-mlp": Result({"accuracy": 0.97}),
+    }
+    made = trained_images.table(
+        {"data": "digits", "networks": ["mlp", "resnet18"], "taken": ["mlp"]},
+        inputs,
+        0,
+        lambda *_: None,
+    ).values
+    table = Table(made["title"], tuple(made["columns"]), tuple(map(tuple, made["rows"])), "")
+    assert table.columns[:3] == ("", "mlp", "resnet18")
+    assert all(row[2] is None for row in table.rows)  # the budget left it out
+    assert table.rows[0][1] == pytest.approx(0.03)
+    assert table.rows[1][1] == pytest.approx(0.25 / 4)
+    assert table.rows[1][3] == pytest.approx(fooling_quantile([0.1] * 10, 0.25) / 4)
+    assert table.rows[1][4] == pytest.approx(0.1273 / 4, rel=1e-3)  # simplex of ten classes
+    assert table.rows[2][1] == pytest.approx(0.25 / 4)
+    assert table.rows[3][1] == pytest.approx(0.125 / 4)
+
+
+def test_large_networks_are_skipped_on_a_cpu_and_nothing_of_them_is_carried_out():
+    chosen = plan(["fooling-quantile-of-trained-networks"], Options(suite="full"))
+    skipped = {row.instance.parameters["network"] for row in chosen.rows if row.instance.skipped}
+    assert skipped == set(pipeline.LARGE)
+    assert not any(network in unit.key for unit in chosen.units for network in pipeline.LARGE)
+    on_gpu = plan(["fooling-quantile-of-trained-networks"], Options(suite="full", device="cuda"))
+    assert not any(row.instance.skipped for row in on_gpu.rows)
+
+
+def test_tables_are_made_when_a_row_of_their_experiment_is_chosen():
+    with_table = plan(["image-fooling-probability-of-trained-networks"], Options())
+    assert [unit.key for unit in with_table.tables] == ["digits/table-1"]
+    assert plan(["half-space-law"], Options()).tables == ()
+
+
+def test_a_changed_data_file_changes_the_units(tmp_path):
+    path = tmp_path / "mine.npz"
+    images, labels = RNG.random((20, 4, 4)), np.arange(20) % 2
+
+    def fingerprint(scale):
+        pipeline._sha256.cache_clear()
+        np.savez(path, X=scale * images, y=labels)
+        return plan(["latent"], Options(data=str(path))).fingerprint
+
+    assert fingerprint(1.0) == fingerprint(1.0)
+    assert fingerprint(1.0) != fingerprint(0.5)
