@@ -40,7 +40,7 @@ html_theme_options = {
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
 }
-html_sidebars = {"report": [], "benchmarks": [], "design": []}  # they have no subpages
+html_sidebars = {page: [] for page in ("report", "results", "benchmarks", "design")}  # no subpages
 html_show_sourcelink = False
 mathjax_path = "mathjax/tex-svg-full.js"
 

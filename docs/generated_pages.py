@@ -6,8 +6,12 @@ import json
 import shutil
 from pathlib import Path
 
+from sphinx.util import logging
+
 from robust_theory.catalogue import CLAIMS
 from robust_theory.claim import Claim
+from validation import report
+from validation.display import cell_text, duration, percent
 from validation.experiment import Experiment
 from validation.experiments import EXPERIMENTS
 
@@ -19,6 +23,7 @@ def write(docs: Path) -> None:
     pages = {docs / "theory" / "claims" / f"{claim.name}.md": claim_page(claim) for claim in CLAIMS}
     pages[docs / "theory" / "claims" / "index.md"] = claim_index()
     pages[docs / "benchmarks.md"] = benchmarks(docs.parent / "benchmarks" / "results")
+    pages[docs / "results.md"] = results(docs / "runs")
     for stale in set((docs / "theory" / "claims").glob("*.md")) - set(pages):
         stale.unlink()
     # Written anew by autosummary; a stub of a module that is gone would stop the build.
@@ -27,6 +32,10 @@ def write(docs: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
+    told = "".join(page.read_text(encoding="utf-8") for page in (docs / "theory").glob("*.md"))
+    for claim in CLAIMS:
+        if f"(claims/{claim.name}.md)" not in told:
+            logging.getLogger(__name__).warning("no page of docs/theory links to %s", claim.name)
 
 
 def claim_page(claim: Claim) -> str:
@@ -100,7 +109,7 @@ def benchmarks(results: Path) -> str:
     ]
     for path in sorted(results.glob("*.json")):
         run = json.loads(path.read_text(encoding="utf-8"))
-        parts.append(f"## {run.get('title', path.stem.replace('-', ' ').capitalize())}")
+        parts.append(f"## {run.get('title', path.stem.replace('_', ' ').capitalize())}")
         facts, tables = {}, {}
         for name, value in run.items():
             records = isinstance(value, list) and value and all(isinstance(v, dict) for v in value)
@@ -112,11 +121,59 @@ def benchmarks(results: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def results(runs: Path) -> str:
+    """Every committed report: where it comes from, its verdicts, and its tables."""
+    parts = [
+        "# Results",
+        "What `validate` found in the runs below, one section each. The words are explained in "
+        "[how to read a report](report.md).",
+    ]
+    for path in sorted(runs.glob("*/report.json")):
+        run = report.load(path.parent)
+        parts += [f"## {path.parent.name}", *run_summary(run)]
+        for item in run["tables"]:
+            cells = [[cell_text(cell) for cell in row] for row in item["rows"]]
+            parts += [f"**{item['title']}**", grid(item["columns"], cells), item["note"]]
+    if len(parts) == 2:
+        parts.append("No report is committed yet.")
+    return "\n\n".join(parts) + "\n"
+
+
+def run_summary(run: dict) -> list[str]:
+    about, hardware = run["about"], run["about"]["hardware"]
+    others = {name: v for name, v in about["versions"].items() if name != "robust-theory"}
+    facts = {
+        "command": f"`{about['command']}`",
+        "started": f"{about['started']}, took {duration(about['wall_seconds'])}",
+        "hardware": f"{hardware['processor']}, {hardware['cores']} cores, "
+        f"{hardware['memory_gib']} GiB, {hardware['platform']}; networks on "
+        f"{about['options']['device']}",
+        "version": f"{about['version']}, with {shown(others)}",
+        "level": f"{percent(run['alpha'])} for all rows together",
+    }
+    counted = [[word, str(number)] for word, number in run["counts"].items() if number]
+    parts = [
+        "\n".join(f"{name}\n: {fact}\n" for name, fact in facts.items()),
+        grid(["verdict", "rows"], counted),
+    ]
+    rest = [row for row in run["rows"] if row["verdict"] != "holds"]
+    if rest:
+        columns = ["claim", "experiment", "instance", "verdict", "reason"]
+        parts += ["Rows with another verdict than *holds*:"]
+        parts += [grid(columns, [[cell_text(row[name]) for name in columns] for row in rest])]
+    return parts
+
+
 def table(records: list[dict]) -> str:
     columns = list(dict.fromkeys(name for record in records for name in record))
-    rows = [[words(name) for name in columns], ["---"] * len(columns)]
-    rows += [[shown(record.get(name)) for name in columns] for record in records]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    rows = [[shown(record.get(name)) for name in columns] for record in records]
+    return grid([words(name) for name in columns], rows)
+
+
+def grid(columns: list[str], rows: list[list[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    lines = [[cell.replace("|", r"\|").replace("\n", " ") for cell in line] for line in lines]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def words(name: str) -> str:
