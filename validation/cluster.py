@@ -25,6 +25,8 @@ _CONFIGURATION: dict[str, Any] = {
     "distributed.worker.http.routes": [],
 }
 _LARGE = {"distributed.admin.large-graph-warning-threshold": "1TB"}  # stored results travel along
+# A connection that closes while a run is being interrupted counts as critical there.
+_SILENT = logging.CRITICAL + 1
 _LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application")
 
 
@@ -43,7 +45,7 @@ def connect(
     from distributed import Client
 
     for name in _LOGGERS:
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # we say what happened
+        logging.getLogger(name).setLevel(_SILENT)  # we say what happened
     if scheduler is None:
         with (
             tempfile.TemporaryDirectory(prefix="validate-", ignore_cleanup_errors=True) as folder,
@@ -70,7 +72,7 @@ def _local(jobs: int, accelerators: Sequence[str], folder: str) -> Any:
     shared: dict[str, Any] = {"host": "127.0.0.1", "protocol": "tcp://"}
     shared |= {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
     worker = {**shared, "nthreads": 1, "memory_limit": 0, "local_directory": folder}
-    worker["silence_logs"] = logging.CRITICAL
+    worker["silence_logs"] = _SILENT
     workers: dict[int, Any] = {i: {"cls": Nanny, "options": worker} for i in range(jobs)}
     for i, name in enumerate(accelerators[:jobs]):
         gpu = {"resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": name}}
@@ -84,7 +86,7 @@ def _local(jobs: int, accelerators: Sequence[str], folder: str) -> Any:
         return SpecCluster(  # type: ignore[no-untyped-call]
             workers=workers,
             scheduler={"cls": Scheduler, "options": shared},
-            silence_logs=logging.CRITICAL,
+            silence_logs=_SILENT,
         )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
