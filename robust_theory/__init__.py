@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from robust_theory.conditional import (
         least_conditional_adversarial_risk as least_conditional_adversarial_risk,
     )
+    from robust_theory.curve import RiskCurve as RiskCurve
+    from robust_theory.curve import risk_curve as risk_curve
     from robust_theory.equiprobable import (
         equiprobable_expected_radius as equiprobable_expected_radius,
     )
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from robust_theory.explicit import (
         largest_class_fooling_probability as largest_class_fooling_probability,
     )
+    from robust_theory.gaussian_line import gaussian_optimal_risk_1d as gaussian_optimal_risk_1d
     from robust_theory.image_quantiles import ImageQuantile as ImageQuantile
     from robust_theory.image_quantiles import (
         best_image_fooling_quantile as best_image_fooling_quantile,
@@ -67,6 +70,10 @@ if TYPE_CHECKING:
     from robust_theory.models import simplex as simplex
     from robust_theory.models import simplex_expected_radius as simplex_expected_radius
     from robust_theory.models import simplex_fooling_probability as simplex_fooling_probability
+    from robust_theory.multiclass import MulticlassRisk as MulticlassRisk
+    from robust_theory.multiclass import optimal_risk_multiclass as optimal_risk_multiclass
+    from robust_theory.multiclass import optimal_risks_multiclass as optimal_risks_multiclass
+    from robust_theory.multiclass import pairwise_optimal_risks as pairwise_optimal_risks
     from robust_theory.nearest_neighbour import (
         NearestNeighbourClassifier as NearestNeighbourClassifier,
     )
@@ -102,6 +109,12 @@ if TYPE_CHECKING:
     from robust_theory.real_data import (
         real_data_fooling_probability as real_data_fooling_probability,
     )
+    from robust_theory.risk import OptimalRisk as OptimalRisk
+    from robust_theory.risk import common_inputs as common_inputs
+    from robust_theory.risk import optimal_risk as optimal_risk
+    from robust_theory.risk import optimal_risk_of_relation as optimal_risk_of_relation
+    from robust_theory.risk import optimal_risks as optimal_risks
+    from robust_theory.sample_limits import population_lower_bound as population_lower_bound
     from robust_theory.spheres import sphere_fooling_probability as sphere_fooling_probability
     from robust_theory.strip_models import slab as slab
     from robust_theory.strip_models import strips as strips
@@ -109,6 +122,7 @@ if TYPE_CHECKING:
     from robust_theory.strip_models import strips_fooling_probability as strips_fooling_probability
     from robust_theory.tails import tail_lower_bound as tail_lower_bound
     from robust_theory.tails import tail_upper_bound as tail_upper_bound
+    from robust_theory.threshold import gaussian_optimal_risk as gaussian_optimal_risk
     from robust_theory.transfer import transfer_probability as transfer_probability
     from robust_theory.transfer import (
         transfer_probability_from_unions as transfer_probability_from_unions,
@@ -209,6 +223,26 @@ _HOMES = {
         "transfer_probability_from_unions_limits",
         "transfer_probability_limits",
     ),
+    "curve": (
+        "RiskCurve",
+        "risk_curve",
+    ),
+    "gaussian_line": ("gaussian_optimal_risk_1d",),
+    "multiclass": (
+        "MulticlassRisk",
+        "optimal_risk_multiclass",
+        "optimal_risks_multiclass",
+        "pairwise_optimal_risks",
+    ),
+    "risk": (
+        "OptimalRisk",
+        "optimal_risk",
+        "optimal_risk_of_relation",
+        "optimal_risks",
+        "common_inputs",
+    ),
+    "sample_limits": ("population_lower_bound",),
+    "threshold": ("gaussian_optimal_risk",),
     "claim": ("Claim", "Interval"),
     "latent": (
         "expected_radius",
