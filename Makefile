@@ -39,7 +39,7 @@ formulas: $(INSTALLED)/all
 	@$(BIN)/python docs/tools/render_formulas.py
 
 clean:
-	rm -rf $(VENV) build dist docs/_build docs/api/generated docs/benchmarks.md docs/gallery docs/theory/claims
+	rm -rf $(VENV) build dist docs/_build docs/api/generated docs/benchmarks.md docs/results.md docs/gallery docs/theory/claims
 
 $(INSTALLED)/%: | $(BIN)/python
 	@echo "Installing robust-theory[$*] into $(VENV), once; this can take some minutes."
