@@ -406,8 +406,8 @@ def _die_at(step):
 def test_killed_at_random_moments_then_resumed(expected, tmp_path, jobs, moments):
     rng = random.Random(20180223)
     directory, log = tmp_path / "run", tmp_path / "log"
-    env = {"TOY_LOG": log, "TOY_SLEEP": 0.02}
-    kept, seen = set(), 0
+    env = {"TOY_LOG": log, "TOY_SLEEP": 0.1}
+    kept, seen, kills = set(), 0, 0
     for moment in (*moments, None):
         resume = ["--resume"] if (directory / "run.json").exists() else []
         process = start(directory, "--jobs", str(jobs), *resume, **env)
@@ -416,13 +416,16 @@ def test_killed_at_random_moments_then_resumed(expected, tmp_path, jobs, moments
             time.sleep(rng.uniform(0, 0.03 if moment else 0.5))
             process.kill()
         _, err = process.communicate()
-        assert process.returncode == (0 if moment is None else -signal.SIGKILL), err
+        # On a busy machine the signal may come after the end.
+        assert process.returncode in ((0,) if moment is None else (0, -signal.SIGKILL)), err
+        kills += process.returncode != 0
         assert_gone({pid for _, pid in logged(log)})  # the workers too
         lines = [name for name, _ in logged(log)]
         assert names_of(kept).isdisjoint(lines[seen:])  # what was acknowledged is not done again
         assert kept <= acknowledged(directory)
         kept, seen = acknowledged(directory), len(lines)
     assert len(kept) == 18
+    assert kills  # at the first moment nothing has been done yet
     assert numbers(report.load(directory)) == numbers(expected)
     assert {path.name for path in tmp_path.iterdir()} == {"run", "log"}
 
@@ -430,7 +433,7 @@ def test_killed_at_random_moments_then_resumed(expected, tmp_path, jobs, moments
 @pytest.mark.parametrize(("jobs", "number"), [(0, signal.SIGTERM), (2, signal.SIGINT)])
 def test_interrupted_then_continued_as_it_says(expected, tmp_path, jobs, number):
     directory, log = tmp_path / "run", tmp_path / "log"
-    env = {"TOY_LOG": log, "TOY_SLEEP": 0.05}
+    env = {"TOY_LOG": log, "TOY_SLEEP": 0.2}
     process = start(directory, "--jobs", str(jobs), **env)
     wait_for_lines(log, 5, process)
     os.killpg(process.pid, number)  # as the terminal does, to the workers too
