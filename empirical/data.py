@@ -25,7 +25,7 @@ _IDX = (
     "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, "
     "t10k-labels-idx1-ubyte, each with or without .gz"
 )
-_FILES = {
+FILES = {
     "mnist": _IDX,
     "fashion-mnist": _IDX,
     "svhn": "train_32x32.mat, test_32x32.mat",
@@ -101,11 +101,11 @@ def load(name_or_file: str | os.PathLike[str], data_dir: str | None = None) -> D
     name = os.fspath(name_or_file)
     if name == "digits":
         return _digits()
-    if name in _FILES:
+    if name in FILES:
         return _with_own_split(name, data_dir)
     if name.endswith(".npz"):
         return _npz(Path(name))
-    names = ", ".join(repr(known) for known in ("digits", *_FILES))
+    names = ", ".join(repr(known) for known in ("digits", *FILES))
     raise ValueError(f"data must be {names} or a path ending in .npz, got {name!r}")
 
 
@@ -119,9 +119,9 @@ def _digits() -> Dataset:
 
 def _with_own_split(name: str, data_dir: str | None) -> Dataset:
     if data_dir is None:
-        raise ValueError(f"data {name!r} needs data_dir, the folder with {_FILES[name]}")
+        raise ValueError(f"data {name!r} needs data_dir, the folder with {FILES[name]}")
     folder = Path(data_dir)
-    train, test = (_read(name, folder, part) for part in ("train", "test"))
+    train, test = (read_part(name, folder, part) for part in ("train", "test"))
     images, labels = (np.concatenate(both) for both in zip(train, test, strict=True))
     if labels.max() > 9:
         raise ValueError(f"{folder}: labels of {name} must be 0..9, got {labels.max()}")
@@ -130,7 +130,8 @@ def _with_own_split(name: str, data_dir: str | None) -> Dataset:
     return Dataset(name, scaled, labels, 10, np.arange(n), np.arange(n, len(labels)))
 
 
-def _read(name: str, folder: Path, part: str) -> Labelled:
+def read_part(name: str, folder: Path, part: str) -> Labelled:
+    """Return bytes and labels of one part, "train" or "test", of a data set of `FILES`."""
     if name == "svhn":
         return read_mat(_find(folder, f"{part}_32x32.mat"))
     if name == "cifar10" and any(folder.glob("*_batch*.bin")):
@@ -141,7 +142,7 @@ def _read(name: str, folder: Path, part: str) -> Labelled:
     if name in ("cifar10", "cifar10-jpeg"):
         found = sorted(folder.glob(f"*{part}*.parquet"))
         if len(found) != 1:
-            raise FileNotFoundError(f"{folder} must contain {_FILES[name]}")
+            raise FileNotFoundError(f"{folder} must contain {FILES[name]}")
         return read_parquet(found[0], "PNG" if name == "cifar10" else "JPEG")
     prefix = "train" if part == "train" else "t10k"
     files = (f"{prefix}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1"))

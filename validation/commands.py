@@ -54,6 +54,9 @@ def run_(parsed: argparse.Namespace) -> int:
     if not chosen.rows:
         sys.stderr.write("validate: nothing selected: no experiment has a row of this kind\n")
         return 5
+    for check in dict.fromkeys(row.experiment.check for row in chosen.rows):
+        check(options)
+    _say_what_is_left_out(chosen)
     directory = _new_directory() if parsed.out is None else Path(parsed.out)
     before = signal.signal(signal.SIGTERM, _stop)
     try:
@@ -155,6 +158,13 @@ def _stop(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _say_what_is_left_out(chosen: Plan) -> None:
+    norm, experiments = chosen.options.norm, load_catalogue(chosen.catalogue)
+    left = sum(norm not in experiment.norms for experiment in experiments)
+    if left and not chosen.names:
+        sys.stderr.write(f"validate: {left} experiments do not take --norm {norm}: left out\n")
+
+
 def _interrupted(reason: BaseException, chosen: Plan, seed: int, directory: Path) -> int:
     why = str(reason) or "interrupted"
     if not holds_run(directory):
@@ -210,6 +220,11 @@ def _options(parsed: argparse.Namespace) -> Options:
     eps = tuple(part.strip() for part in parsed.eps.split(",")) if parsed.eps.strip() else ()
     for part in eps:
         _number("--eps", part, Interval(0, sys.float_info.max))
+    exact = [Fraction(part) for part in eps]
+    for k, number in enumerate(exact):
+        if number in exact[:k]:
+            same = eps[exact.index(number)]
+            raise ValueError(f"--eps must name each number once, got {same!r} and {eps[k]!r}")
     alpha = _number("--alpha", parsed.alpha, Interval(sys.float_info.min, 0.5))
     if parsed.norm not in ("l1", "l2", "linf"):
         raise ValueError(f"--norm must be l1, l2 or linf, got {parsed.norm!r}")

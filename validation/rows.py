@@ -103,22 +103,24 @@ def plan(names: Iterable[str], options: Options, catalogue: str = CATALOGUE) -> 
     """
     wanted = tuple(sorted(set(names)))
     experiments = load_catalogue(catalogue)
-    rows = [Row(e, instance) for e in experiments for instance in e.instances(options)]
+    taken = [e for e in experiments if options.norm in e.norms]
+    rows = [Row(e, instance) for e in taken for instance in e.instances(options)]
     alpha = options.alpha / max(1, len(rows))
     try:
         key, times = Counter(row.key for row in rows).most_common(1)[0] if rows else ("", 1)
         if times > 1:
             raise ValueError(f"{times} rows have the key {key!r}")
-        tables = {e.name: e.tables(options) for e in experiments}
+        tables = {e.name: e.tables(options) for e in taken}
         made = [unit for units in tables.values() for unit in units]
         units = in_order([*(_row_unit(row, catalogue, alpha) for row in rows), *made])
         digests = [[unit.key.encode().hex(), unit_digest(unit)] for unit in units]
     except (TypeError, ValueError) as error:
         raise ValueError(f"the experiments at {catalogue!r} are not sound: {error}") from None
-    known = {name for e in experiments for name in (e.claim.name, e.name, e.subject)}
+    known = {name for e in taken for name in (e.claim.name, e.name, e.subject)}
     known |= {row.key for row in rows}
     for name in wanted:
         if name not in known:
+            _refuse(name, experiments, options)
             raise ValueError(unknown(name, known))
     chosen = [row for row in rows if not wanted or not _names(row).isdisjoint(wanted)]
     fingerprint = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
@@ -131,6 +133,15 @@ def plan(names: Iterable[str], options: Options, catalogue: str = CATALOGUE) -> 
 def _names(row: Row) -> set[str]:
     experiment = row.experiment
     return {experiment.claim.name, experiment.name, experiment.subject, row.key}
+
+
+def _refuse(name: str, experiments: Iterable[Experiment], options: Options) -> None:
+    """Raise ValueError if it is the norm that leaves nothing of that name."""
+    for e in experiments:
+        of = (e.claim.name, e.name, e.subject)
+        if (name in of or name.startswith(f"{e.name}/")) and options.norm not in e.norms:
+            norms = " or ".join(e.norms)
+            raise ValueError(f"--norm must be {norms} for {name!r}, got {options.norm!r}")
 
 
 def unknown(name: str, known: Iterable[str]) -> str:

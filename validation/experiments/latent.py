@@ -76,7 +76,7 @@ def _on_exact_models(claim: Claim, name: str, statistic: Statistic, **words_: An
         pipeline.check_l2(options)
         return rows_of(_cases(statistic, options))(options)
 
-    return replace(fixed, instances=rows)
+    return replace(fixed, instances=rows, norms=("l2",))
 
 
 # ------------------------------------------------------------------- trained networks
@@ -186,6 +186,7 @@ def _of_trained_networks(
         claim=claim,
         subject="latent",
         norm="l2",
+        norms=("l2",),
         instances=rows,
         measure=measure,
         **words_,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # The paper's classifiers, which the full suite takes, and small ones for the quick suite.
 NETWORKS = {"quick": ("linear", "mlp", "cnn"), "full": ("lenet", "resnet18", "resnet101")}
 LARGE = ("resnet18", "resnet101")  # hours on a CPU
+FILES = (".npz", ".parquet", "ubyte", "ubyte.gz")  # how the user's own files end
 MODULUS_RADIUS = 0.25  # l2 in latent space, fixed before any generator was trained
 LATENT_DIMENSION = {"quick": 16, "full": 100}
 
@@ -154,7 +155,7 @@ def classifier_unit(options: Options, network: str) -> Unit:
 def source(options: Options) -> dict[str, Json]:
     """What every unit depends on; a file by its contents, so that a changed one is not resumed."""
     source: dict[str, Json] = {"data": options.data, "data_dir": options.data_dir}
-    if options.data.endswith(".npz"):
+    if options.data.endswith(FILES):
         source["sha256"] = _sha256(options.data)
     return {**source, "device": options.device}
 

@@ -223,6 +223,7 @@ _SHARE = Experiment(
     instances=lambda options: _rows(options, "everywhere", "nearly-everywhere"),
     measure=_share,
     tables=_table_unit,
+    norms=("l2",),
 )
 EXPERIMENTS: tuple[Experiment, ...] = (
     _SHARE,

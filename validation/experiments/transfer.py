@@ -145,5 +145,6 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         x_label=words.EPS,
         instances=_trained_rows,
         measure=_trained,
+        norms=("l2",),
     ),
 )
