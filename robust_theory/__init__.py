@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from robust_theory.conditional import (
         least_conditional_adversarial_risk as least_conditional_adversarial_risk,
     )
+    from robust_theory.covariance import certified_scale as certified_scale
+    from robust_theory.covariance import covariance_distance as covariance_distance
+    from robust_theory.covariance import gaussian_smoothing_radius as gaussian_smoothing_radius
     from robust_theory.curve import RiskCurve as RiskCurve
     from robust_theory.curve import risk_curve as risk_curve
     from robust_theory.equiprobable import (
@@ -109,12 +112,17 @@ if TYPE_CHECKING:
     from robust_theory.real_data import (
         real_data_fooling_probability as real_data_fooling_probability,
     )
+    from robust_theory.resistance import EdgeVariances as EdgeVariances
+    from robust_theory.resistance import edge_variances as edge_variances
+    from robust_theory.resistance import flow_distance as flow_distance
     from robust_theory.risk import OptimalRisk as OptimalRisk
     from robust_theory.risk import common_inputs as common_inputs
     from robust_theory.risk import optimal_risk as optimal_risk
     from robust_theory.risk import optimal_risk_of_relation as optimal_risk_of_relation
     from robust_theory.risk import optimal_risks as optimal_risks
     from robust_theory.sample_limits import population_lower_bound as population_lower_bound
+    from robust_theory.smoothing import holder_radius as holder_radius
+    from robust_theory.smoothing import smoothing_radius as smoothing_radius
     from robust_theory.spheres import sphere_fooling_probability as sphere_fooling_probability
     from robust_theory.strip_models import slab as slab
     from robust_theory.strip_models import strips as strips
@@ -133,6 +141,10 @@ if TYPE_CHECKING:
     from robust_theory.transfer_limits import (
         transfer_probability_limits as transfer_probability_limits,
     )
+    from robust_theory.votes import Certified as Certified
+    from robust_theory.votes import Prediction as Prediction
+    from robust_theory.votes import certify as certify
+    from robust_theory.votes import predict as predict
 
 _HOMES = {
     "catalogue": ("CLAIMS",),
@@ -243,6 +255,26 @@ _HOMES = {
     ),
     "sample_limits": ("population_lower_bound",),
     "threshold": ("gaussian_optimal_risk",),
+    "smoothing": (
+        "smoothing_radius",
+        "holder_radius",
+    ),
+    "covariance": (
+        "gaussian_smoothing_radius",
+        "certified_scale",
+        "covariance_distance",
+    ),
+    "resistance": (
+        "EdgeVariances",
+        "edge_variances",
+        "flow_distance",
+    ),
+    "votes": (
+        "certify",
+        "predict",
+        "Certified",
+        "Prediction",
+    ),
     "claim": ("Claim", "Interval"),
     "latent": (
         "expected_radius",
