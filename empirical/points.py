@@ -36,7 +36,9 @@ class LabelledPoints:
     what: str
 
 
-def load_points(name_or_file: str | os.PathLike[str], data_dir: str | None = None) -> LabelledPoints:
+def load_points(
+    name_or_file: str | os.PathLike[str], data_dir: str | None = None
+) -> LabelledPoints:
     """Return labelled points, each number as it is in the file.
 
     Parameters
@@ -108,7 +110,8 @@ def _points(name: str, X: np.ndarray, y: np.ndarray, what: str) -> LabelledPoint
     if y.dtype.kind == "f" and np.isfinite(y).all() and (y == np.rint(y)).all():
         y = y.astype(np.int64)
     if y.dtype.kind not in "iubU":
-        raise ValueError(f"{name}: y must hold integers or text, got other {y.dtype}")
+        got = "fractions or NaN" if y.dtype.kind == "f" else y.dtype
+        raise ValueError(f"{name}: y must hold integers or text, got {got}")
     if (y == y[0]).all():
         raise ValueError(f"{name}: y must hold at least two different labels, got {y[0]} only")
     if X.dtype == np.uint8:
@@ -122,6 +125,7 @@ def _points(name: str, X: np.ndarray, y: np.ndarray, what: str) -> LabelledPoint
         if X.min() >= 0 and X.max() <= 1:
             bytes_ = np.rint(X * 255)
             if (bytes_ / X.dtype.type(255) == X).all():
-                return LabelledPoints(bytes_.astype(np.uint8), y, 255, f"{what}, multiples of 1/255")
+                return LabelledPoints(
+                    bytes_.astype(np.uint8), y, 255, f"{what}, multiples of 1/255"
+                )
     return LabelledPoints(X, y, 1, what)
-

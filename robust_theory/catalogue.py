@@ -21,6 +21,8 @@ from robust_theory import (
     parallel,
     real_data,
     sample_limits,
+    sample_means,
+    set_cover,
     spheres,
     strip_models,
     tails,
@@ -86,4 +88,8 @@ CLAIMS: tuple[Claim, ...] = (
     sample_limits.EVERY_CLASSIFIER,
     sample_limits.OPTIMAL_CLASSIFIER,
     sample_limits.POPULATION_RISK,
+    sample_limits.HELD_OUT_RISK,
+    sample_means.MEAN_SAMPLE_RISK,
+    sample_means.MEAN_SAMPLE_RISK_1D,
+    set_cover.CONFLICT_SETS,
 )

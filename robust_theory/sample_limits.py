@@ -12,7 +12,7 @@ from robust_theory.arguments import broken, positive_integer, probability
 from robust_theory.arithmetic import enclose
 from robust_theory.claim import A_PROBABILITY, Claim, Interval
 from robust_theory.risk import OptimalRisk, optimal_risk_of_relation
-from robust_theory.weights import Weights
+from robust_theory.weights import Weights, two_class_weights
 
 
 class Certified(Protocol):
@@ -63,6 +63,56 @@ def conflict_risk_limit(conflicts: Any, n0: int, n1: int, delta: Any, prior0: An
     return population_lower_bound(_solved(conflicts, n0, n1, prior0), delta)
 
 
+def held_out_limit(
+    conflicts: Any, n0: int, n1: int, m0: int, m1: int, delta: Any, prior0: Any = 0.5
+) -> float:
+    """Adversarial risk of every classifier on a fresh sample, with probability 1 - delta.
+
+    L* of the sample that the classifier may be trained on, less
+    ``sqrt(log(2 / delta) / 2 * sum of squared weights)`` for that sample (McDiarmid) and again for
+    the fresh one (Hoeffding); at least 0, rounded down.
+
+    Parameters
+    ----------
+    conflicts, n0, n1, prior0
+        The first sample, as in `conflict_risk`.
+    m0, m1 : int
+        Sizes of the fresh samples of the classes, independent draws.
+    delta : number
+        Strictly between 0 and 1; either slack fails with half of it at most.
+    """
+    squares, level = _fresh(m0, m1, delta, prior0)
+    result = _solved(conflicts, n0, n1, prior0)
+    bound = enclose(_held_out, result.lower, result.weights.sum_of_squares, squares, level)
+    return max(0.0, bound.lo)
+
+
+def _fresh(m0: int, m1: int, delta: Any, prior0: Any) -> tuple[Fraction, Fraction]:
+    sizes = positive_integer(m0, "m0"), positive_integer(m1, "m1")
+    weights = two_class_weights(sizes, None, None, prior0)
+    return weights.sum_of_squares, probability(delta, "delta", open=True)
+
+
+def _held_out(m: Any, lower: Any, squares: Any, fresh: Any, delta: Any) -> Any:
+    log = -m.log(delta / 2) / 2
+    return m.number(lower) - m.sqrt(log * m.number(squares)) - m.sqrt(log * m.number(fresh))
+
+
+def _held_out_enclosure(
+    conflicts: Any, n0: int, n1: int, m0: int, m1: int, delta: Any, prior0: Any = 0.5
+) -> Interval:
+    fresh, level = _fresh(m0, m1, delta, prior0)
+    result = _proved(conflicts, n0, n1, prior0)
+    bound = enclose(_held_out, result.risk, result.weights.sum_of_squares, fresh, level)
+    return Interval(max(0.0, bound.lo), max(0.0, bound.hi))
+
+
+def _held_out_broken(
+    conflicts: Any, n0: int, n1: int, m0: int, m1: int, delta: Any, prior0: Any = 0.5
+) -> tuple[str, ...]:
+    return broken(lambda: _solved(conflicts, n0, n1, prior0), lambda: _fresh(m0, m1, delta, prior0))
+
+
 def _solved(conflicts: Any, n0: int, n1: int, prior0: Any) -> OptimalRisk:
     from scipy.sparse import csr_array
 
@@ -76,18 +126,20 @@ def _solved(conflicts: Any, n0: int, n1: int, prior0: Any) -> OptimalRisk:
     return optimal_risk_of_relation(relation, prior0=prior0)
 
 
-def _enclosure(conflicts: Any, n0: int, n1: int, prior0: Any = 0.5) -> Interval:
-    """Between the matching and the cover, both checked without the solver."""
+def _proved(conflicts: Any, n0: int, n1: int, prior0: Any) -> OptimalRisk:
+    """The same, its matching and its cover checked without the solver."""
     result = _solved(conflicts, n0, n1, prior0)
     if not result.verify():
         raise ArithmeticError("; ".join(result.problems()))
-    return _around(result.risk)
+    return result
+
+
+def _enclosure(conflicts: Any, n0: int, n1: int, prior0: Any = 0.5) -> Interval:
+    return _around(_proved(conflicts, n0, n1, prior0).risk)
 
 
 def _limit_enclosure(conflicts: Any, n0: int, n1: int, delta: Any, prior0: Any = 0.5) -> Interval:
-    result = _solved(conflicts, n0, n1, prior0)
-    if not result.verify():
-        raise ArithmeticError("; ".join(result.problems()))
+    result = _proved(conflicts, n0, n1, prior0)
     level, squares = probability(delta, "delta", open=True), result.weights.sum_of_squares
     bound = enclose(_population, result.risk, squares, level)
     return Interval(max(0.0, bound.lo), max(0.0, bound.hi))
@@ -143,5 +195,20 @@ POPULATION_RISK = Claim(
     value=conflict_risk_limit,
     enclosure=_limit_enclosure,
     broken_hypotheses=_broken,
+    possible=A_PROBABILITY,
+)
+HELD_OUT_RISK = Claim(
+    name="held-out-risk-of-every-classifier",
+    source="chapter17, section 17.6.6, with the inequalities of McDiarmid and Hoeffding",
+    formula=lambda: (
+        r"P\Bigl(\hat R'_\varepsilon(h) \ge \hat L^* - \sqrt{\tfrac{\ln(2/\delta)}{2}"
+        r"\bigl(\tfrac{\pi_0^2}{n_0}+\tfrac{\pi_1^2}{n_1}\bigr)}"
+        r" - \sqrt{\tfrac{\ln(2/\delta)}{2}"
+        r"\bigl(\tfrac{\pi_0^2}{m_0}+\tfrac{\pi_1^2}{m_1}\bigr)}\Bigr) \ge 1-\delta"
+    ),
+    relation=">=",
+    value=held_out_limit,
+    enclosure=_held_out_enclosure,
+    broken_hypotheses=_held_out_broken,
     possible=A_PROBABILITY,
 )

@@ -388,4 +388,41 @@ PLANTED: dict[str, Planted] = {
         {"n0": 500, "n1": 500, "gap": 1.0, "eps": "0.25"},
         with_value(lambda value, _: value + 0.15),
     ),
+    # Both slacks left out, and something added that no two samples explain.
+    "held-out-risk-of-every-classifier": Planted(
+        "held-out-risk-of-the-optimal-classifier",
+        {"n0": 250, "n1": 250, "m0": 400, "m1": 400, "gap": 1.0, "eps": "0.25", "prior0": 0.5},
+        with_value(lambda value, _: value + 0.3),
+    ),
+    # Samples of the line come close to their population.
+    "mean-sample-risk-of-gaussian-classes": Planted(
+        "mean-sample-risk-of-gaussian-classes",
+        {
+            "mean0": 0.0,
+            "mean1": 2.0,
+            "covariance": 1.0,
+            "eps": "0.5",
+            "sampling": {"n": 1000, "samples": 40},
+        },
+        scaled(0.9),
+    ),
+    "mean-sample-risk-of-gaussian-classes-on-the-line": Planted(
+        "mean-sample-risk-of-gaussian-classes-on-the-line",
+        {
+            "mean0": 0.0,
+            "std0": 1.0,
+            "mean1": 2.0,
+            "std1": 1.0,
+            "eps": "0.5",
+            "prior0": 0.3,
+            "sampling": {"n": 400, "samples": 80},
+        },
+        scaled(0.9),
+    ),
+    # With sets of three the bound is attained.
+    "sample-risk-from-conflict-sets": Planted(
+        "sample-risk-of-three-classes",
+        {"n": 7, "side": 12, "eps": "2.6", "degree": 3},
+        scaled(1.1),
+    ),
 }

@@ -91,6 +91,14 @@ OUTSIDE = {
 LINE = {"mean0": 0, "std0": 1, "mean1": 1, "std1": 2, "eps": 0.3}
 GAUSSIANS = {"mean0": [0, 0], "mean1": [2, 1], "covariance": [1, 4], "eps": "1/2"}
 PAIRS = {"conflicts": [[0, 0], [0, 1], [2, 1]], "n0": 3, "n1": 2}
+HELD_OUT = {
+    "conflicts": [[i, i] for i in range(90)],
+    "n0": 100,
+    "n1": 90,
+    "m0": 200,
+    "m1": 150,
+    "delta": 0.1,
+}
 ARGUMENTS.update(
     {
         "gaussian-optimal-risk": [GAUSSIANS, {**GAUSSIANS, "eps": 0}, {**GAUSSIANS, "eps": 9}],
@@ -98,6 +106,17 @@ ARGUMENTS.update(
         "sample-risk-of-every-classifier": [PAIRS, {**PAIRS, "conflicts": []}],
         "sample-risk-of-the-optimal-classifier": [PAIRS, {**PAIRS, "prior0": "1/3"}],
         "population-risk-of-every-classifier": [{**PAIRS, "delta": d} for d in (0.001, 0.5, 0.99)],
+        "held-out-risk-of-every-classifier": [
+            {**HELD_OUT, "delta": d} for d in (0.01, 0.5, "0.99")
+        ],
+        "mean-sample-risk-of-gaussian-classes": [GAUSSIANS, {**GAUSSIANS, "norm": "linf"}],
+        "mean-sample-risk-of-gaussian-classes-on-the-line": [LINE, {**LINE, "prior0": "0.3"}],
+        "sample-risk-from-conflict-sets": [
+            {"mass": "1/7", "rest": 0.5},
+            {"mass": 0, "rest": 1},
+            {"mass": "0.6", "rest": "3/5"},
+            {"mass": 0, "rest": 0},
+        ],
     }
 )
 OUTSIDE.update(
@@ -118,6 +137,19 @@ OUTSIDE.update(
         "population-risk-of-every-classifier": [
             {**PAIRS, "delta": 0},
             {**PAIRS, "delta": 0.1, "conflicts": [[-1, 0]]},
+        ],
+        "held-out-risk-of-every-classifier": [
+            {**HELD_OUT, "m1": 0},
+            {**HELD_OUT, "n0": 3},
+            {**HELD_OUT, "delta": 1},
+            {**HELD_OUT, "prior0": -1},
+        ],
+        "mean-sample-risk-of-gaussian-classes": [{**GAUSSIANS, "covariance": [1, 0]}],
+        "mean-sample-risk-of-gaussian-classes-on-the-line": [{**LINE, "std1": -1}],
+        "sample-risk-from-conflict-sets": [
+            {"mass": -0.1, "rest": 0},
+            {"mass": "3/2", "rest": 0},
+            {"mass": 0, "rest": math.nan},
         ],
     }
 )

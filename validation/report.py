@@ -245,14 +245,14 @@ def show(report: Mapping[str, Json], console: Console) -> None:
     tones = ("bold red", "magenta", "yellow", "cyan", "blue", "dim", "green")
     colours = dict(zip(WORDS, tones, strict=True))
     for given in report["tables"]:
-        shown = rich_table.Table(
-            title=Text(clean(given["title"])), caption=Text(clean(given["note"])), box=None
-        )
+        console.print(Text(clean(given["title"]), style="bold"))
+        shown = rich_table.Table(box=None)
         for name in given["columns"]:
             shown.add_column(Text(clean(name)), overflow="fold")
         for cells in given["rows"]:
             shown.add_row(*(Text(cell_text(cell)) for cell in cells))
         console.print(shown)
+        console.print(Text(clean(given["note"]), style="dim"), end="\n\n")
     table = rich_table.Table(box=None, header_style="bold", pad_edge=False)
     for name, fold in (("verdict", False), ("claim, experiment", True), ("theory", True)):
         table.add_column(name, overflow="fold", no_wrap=not fold)

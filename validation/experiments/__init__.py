@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from validation.experiment import Experiment
 from validation.experiments import (
+    classifiers,
     exact_networks,
     explicit,
+    gaussian_samples,
     images,
     latent,
     latents,
     models,
+    own_data,
     risk,
     trained_images,
     transfer,
@@ -25,4 +28,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *latents.EXPERIMENTS,
     *models.EXPERIMENTS,
     *risk.EXPERIMENTS,
+    *gaussian_samples.EXPERIMENTS,
+    *own_data.EXPERIMENTS,
+    *classifiers.EXPERIMENTS,
 )
