@@ -36,7 +36,11 @@ if TYPE_CHECKING:
     from robust_theory.explicit import (
         largest_class_fooling_probability as largest_class_fooling_probability,
     )
+    from robust_theory.flow import apply_flow as apply_flow
     from robust_theory.gaussian_line import gaussian_optimal_risk_1d as gaussian_optimal_risk_1d
+    from robust_theory.grid import grid_wasserstein as grid_wasserstein
+    from robust_theory.grid import grid_wasserstein_batch as grid_wasserstein_batch
+    from robust_theory.grid_transport import GridTransport as GridTransport
     from robust_theory.image_quantiles import ImageQuantile as ImageQuantile
     from robust_theory.image_quantiles import (
         best_image_fooling_quantile as best_image_fooling_quantile,
@@ -165,6 +169,12 @@ _HOMES = {
         "balanced_fooling_probability",
         "largest_class_fooling_probability",
     ),
+    "flow": ("apply_flow",),
+    "grid": (
+        "grid_wasserstein",
+        "grid_wasserstein_batch",
+    ),
+    "grid_transport": ("GridTransport",),
     "image_quantiles": (
         "ImageQuantile",
         "best_image_fooling_quantile",

@@ -106,7 +106,7 @@ def read_flow(flow: Any, shape: Shape) -> Flow:
     if len(shape) not in (1, 2, 3) or 0 in shape[:2]:
         raise ValueError(f"x must have shape (n,), (n, m) or (n, m, channels), got {shape}")
     choices = (1,) if len(shape) == 1 else (2, 4)
-    if isinstance(flow, np.ndarray) and flow.dtype.kind != "O" or _is_flat(flow):
+    if (isinstance(flow, np.ndarray) and flow.dtype.kind != "O") or _is_flat(flow):
         vector = _numbers(flow, "flow")
         for directions in choices:
             size = sum(map(math.prod, flow_shapes(shape, directions)))
