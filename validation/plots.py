@@ -61,6 +61,7 @@ def curves(rows: Sequence[Row], most: int) -> list[Panel]:
             limits=(x_limits, y_limits),
             labels=(x_lines, y_lines),
             colour=VIOLATED if refuted else OBSERVED,
+            relation=row["relation"],
         )
         words = f"Theory against observation for {', '.join(r['seed_key'] for r in group)}: "
         words += f"{y_label} over {x_label}; {', '.join(r['verdict'] for r in group)}."
@@ -95,12 +96,16 @@ def _draw_curve(
     limits: tuple[tuple[float, float], tuple[float, float]],
     labels: tuple[str, str],
     colour: str,
+    relation: str,
 ) -> None:
     x, (bottom, top) = curve["x"], limits[1]
     theory, observed, lo, hi = (  # infinite values leave the picture through its edge
         np.clip(curve[name], 2 * bottom - top, 2 * top - bottom) for name in LINES
     )
     marker = "o" if len(x) <= 12 else None
+    if relation in ("<=", ">="):  # the side that the claim forbids
+        edge = bottom if relation == ">=" else top
+        axes.fill_between(x, theory, edge, color=VIOLATED, alpha=0.1, linewidth=0)
     axes.fill_between(x, lo, hi, color=colour, alpha=0.22, linewidth=0)
     axes.plot(x, observed, color=colour, linewidth=1.6, marker=marker, markersize=3.5)
     axes.plot(x, theory, color=THEORY, linewidth=1.6, dashes=(4, 2), marker=marker, markersize=3)

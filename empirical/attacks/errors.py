@@ -22,6 +22,7 @@ def error_distance(
     *,
     steps: int = 8,
     bounds: tuple[float, float] = (0.0, 1.0),
+    device: str = "cpu",
     progress: Callable[[float, str], None] | None = None,
 ) -> np.ndarray:
     """Return distances at which each point is certainly classified wrongly, shape (n,).
@@ -45,6 +46,8 @@ def error_distance(
         How many are taken.
     bounds : (float, float)
         Box that perturbed points stay in.
+    device : str
+        Where `function` lives.
     progress : callable, optional
         Called with the fraction done and words.
 
@@ -57,8 +60,9 @@ def error_distance(
         raise ValueError(f"norm must be 'l2', 'linf' or 'l1', got {norm!r}")
     parts = []
     for start in range(0, len(x), BATCH):
-        origin = torch.as_tensor(x[start : start + BATCH], dtype=torch.float64)
-        right = torch.as_tensor(labels[start : start + BATCH], dtype=torch.int64)
+        block = slice(start, start + BATCH)
+        origin = torch.as_tensor(x[block], dtype=torch.float64, device=device)
+        right = torch.as_tensor(labels[block], dtype=torch.int64, device=device)
         parts.append(_search(function, origin, right, norm, steps, bounds))
         if progress is not None:
             done = min(start + BATCH, len(x))
@@ -75,7 +79,7 @@ def _search(
     bounds: tuple[float, float],
 ) -> np.ndarray:
     point = origin.clone()
-    best = torch.full((len(origin),), np.inf, dtype=torch.float64)
+    best = torch.full_like(right, np.inf, dtype=torch.float64)
     found = origin.clone()
     for _ in range(steps + 1):
         point.requires_grad_()
@@ -100,7 +104,7 @@ def _search(
             best = torch.where(wrong, torch.minimum(best, length), best)
             outside = torch.where(_wide(wrong, middle), middle, outside)
             inside = torch.where(_wide(wrong, middle), inside, middle)
-    return np.asarray(best.numpy())
+    return np.asarray(best.cpu().numpy())
 
 
 def _lead(function: Function, x: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,9 @@ from validation.experiments import (
     models,
     own_data,
     risk,
+    three_classes,
     trained_images,
+    trained_risk,
     transfer,
 )
 
@@ -30,5 +32,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *risk.EXPERIMENTS,
     *gaussian_samples.EXPERIMENTS,
     *own_data.EXPERIMENTS,
+    *three_classes.EXPERIMENTS,
     *classifiers.EXPERIMENTS,
+    *trained_risk.EXPERIMENTS,
 )

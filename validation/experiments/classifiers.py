@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from robust_theory.arguments import exact_rational
 from robust_theory.claim import Interval
 from robust_theory.conflict import find_conflicts
-from robust_theory.multiclass import optimal_risks_multiclass, pairwise_optimal_risks
+from robust_theory.multiclass import pairwise_optimal_risks
 from robust_theory.risk import optimal_risk
 from robust_theory.sample_limits import OPTIMAL_CLASSIFIER
 from robust_theory.samples import read_norm, read_samples
@@ -34,171 +33,40 @@ from validation.experiment import (
 from validation.experiments import own_data, pipeline
 from validation.verdict import Evidence
 
-if TYPE_CHECKING:
-    from torch import nn
-
 MOST = 2_000  # images of the sample; digits have 1797
 MOST_OF_A_CLASS = 200  # where the conflicts are listed one by one
-GRID = 41  # of the curves
 METRICS = {"l2": "euclidean", "linf": "chebyshev", "l1": "cityblock"}
 ROUNDING = 1e-9  # relative, more than sums of 10^5 doubles err by
 
 
-def _parameters(options: Options) -> dict[str, Json]:
-    return {**pipeline.source(options), "norm": options.norm, "most": MOST}
-
-
-def _unit(options: Options, name: str, function: str, *needs: Unit, **more: Json) -> Unit:
+def unit(options: Options, name: str, function: str, **more: Json) -> Unit:
+    """A unit about the first points of the data set."""
     return Unit(
         f"{pipeline.data_name(options)}/{name}",
-        f"validation.experiments.classifiers:{function}",
-        {**_parameters(options), **more},
-        needs,
-        accelerated=function == "attack",
+        f"validation.experiments.{function}",
+        {**pipeline.source(options), "norm": options.norm, "most": MOST, **more},
     )
 
 
-def _limit_unit(options: Options, eps: str) -> Unit:
-    """The limit of the first images; of all of them it is the one that `own_data` finds."""
-    return Unit(
-        f"{pipeline.data_name(options)}/first-images-{options.norm}-at-{eps}",
-        "validation.experiments.own_data:least_risk",
-        {**_parameters(options), "eps": eps},
-    )
+def limit_unit(options: Options, eps: str) -> Unit:
+    """The limit of these points."""
+    name = f"first-points-{options.norm}-at-{eps}"
+    return unit(options, name, "own_data:least_risk", eps=eps)
 
 
-def _name(options: Options, what: str, eps: str) -> str:
+def row_name(options: Options, what: str, eps: str) -> str:
+    """How the rows of a classifier are called."""
     return f"{pipeline.data_name(options)}-{options.norm}-{what}-at-{eps}"
 
 
-# ------------------------------------------------------------------- trained networks
-
-
-def _trained_rows(options: Options) -> tuple[Instance, ...]:
-    budgets = own_data.budgets(options)
-    last = str(max(map(exact_rational, budgets)) * Fraction(5, 4))
-    curve = _unit(options, f"limit-curve-{options.norm}", "limit_curve", last=last)
-    return tuple(
-        Instance(
-            _name(options, network, eps),
-            {"network": network, "norm": options.norm, "eps": eps},
-            (
-                _limit_unit(options, eps),
-                curve,
-                _unit(
-                    options,
-                    f"error-radii-{options.norm}-{network}",
-                    "attack",
-                    pipeline.classifier_unit(options, network),
-                    network=network,
-                ),
-            ),
-            pipeline.left_out(options, network),
-        )
-        for network in pipeline.networks(options)
-        for eps in budgets
-    )
-
-
-def limit_curve(
-    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, progress: Progress
-) -> Result:
-    """The limit over eps, from conflicts of two points."""
-    points = own_data.load(parameters)
-    last = exact_rational(parameters["last"])
-    grid = [last * k / (GRID - 1) for k in range(GRID)]
-    bounds = optimal_risks_multiclass(
-        points.X, points.y, grid, parameters["norm"], scale=points.scale
-    )
-    return Result(arrays={"eps": np.array([float(e) for e in grid]), "limit": _doubles(bounds)})
-
-
-def attack(
-    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, progress: Progress
-) -> Result:
-    """Distances to the nearest error: one at which it was seen, one within which there is none.
-
-    0 and -1 for an image that is wrong by itself. Perturbed images keep values in [0, 1].
-    """
-    import torch
-
-    from empirical.attacks.errors import error_distance
-
-    points, norm = own_data.load(parameters), parameters["norm"]
-    classifier = pipeline._classifier(inputs, parameters["network"])
-    (trained,) = inputs.values()
-    images = (points.X / points.scale).reshape(len(points.X), *trained.values["shape"])
-    # Rounded up by more than a norm in double precision can lose.
-    seen = error_distance(classifier, images, points.y, norm, progress=progress) * (1 + ROUNDING)
-    with torch.no_grad():
-        logits = classifier(torch.from_numpy(images)).numpy()
-    right = logits.argmax(axis=1) == points.y
-    proved = margins(classifier, logits, points.y)
-    if norm == "linf":
-        proved /= np.sqrt(images[0].size) * (1 + ROUNDING)
-    return Result(
-        {"wrong": int(np.count_nonzero(~right))},
-        {"seen": np.where(right, seen, 0), "proved": np.where(right, proved, -1)},
-    )
-
-
-def margins(classifier: nn.Module, logits: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """L2 distances within which the decision is proved not to change.
-
-    The lead of the decision over another class, by the Lipschitz constant of their difference: the
-    norm of the difference of their rows of the last layer times the constants of all others. 0
-    where no constant is known.
-    """
-    import torch
-
-    from empirical.spectral import lipschitz_bound
-
-    parts = list(classifier.children())
-    rows, room = np.arange(len(logits)), ROUNDING * (1 + np.abs(logits).max())
-    lead = logits[rows, label][:, None] - logits - room
-    lead[rows, label] = np.inf
-    try:
-        if isinstance(classifier, torch.nn.Sequential) and isinstance(parts[-1], torch.nn.Linear):
-            weight = parts[-1].weight.detach().numpy()
-            constant = lipschitz_bound(torch.nn.Sequential(*parts[:-1]))
-            length = np.linalg.norm(weight[label][:, None] - weight, axis=2) * constant
-        else:
-            length = np.full(lead.shape, np.sqrt(2) * lipschitz_bound(classifier))
-    except ValueError:
-        return np.zeros(len(logits))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        radius = (lead / (length * (1 + ROUNDING))).min(axis=1)
-    return np.asarray(np.fmax(0.0, radius))
-
-
-def _trained(
-    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, alpha: float
-) -> Measurement:
-    limit, curve, radii = inputs.values()
-    seen, proved = radii.arrays["seen"], radii.arrays["proved"]
-    eps = float(exact_rational(parameters["eps"]))
-    grid = curve.arrays["eps"]
-    columns = (grid, curve.arrays["limit"], _shares(seen, grid), _shares(proved, grid))
-    x, y, low, high = (tuple(map(float, column)) for column in columns)
-    return _against(
-        limit,
-        float(np.mean(seen <= eps)),
-        float(np.mean(proved <= eps)),
-        "attack below, Lipschitz certificate above, on the same images",
-        Curve(parameters["network"], x, y, low, low, high),
-    )
-
-
-def _shares(radii: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    return np.searchsorted(np.sort(radii), grid, "right") / radii.size
-
-
-def _against(
+def against(
     limit: Result, lo: float, hi: float, method: str, curve: Curve | None = None
 ) -> Measurement:
     """Evidence that a classifier's risk lies between two numbers, against the sample's limit."""
+    if lo > hi:
+        raise ArithmeticError(f"an attack finds a risk of {lo}, a certificate allows {hi} only")
     below = float(Fraction(limit.values["lower"]))
-    seen = Evidence(lo, lo, max(lo, hi), "exact", method)
+    seen = Evidence(lo, lo, hi, "exact", method)
     arguments = {"mass": limit.values["mass"], "rest": limit.values["rest"]}
     return Measurement(arguments, seen, theory=Interval(below, below), curve=curve)
 
@@ -209,11 +77,11 @@ def _against(
 def _nearest_rows(options: Options) -> tuple[Instance, ...]:
     return tuple(
         Instance(
-            _name(options, "nearest-neighbour", eps),
+            row_name(options, "nearest-neighbour", eps),
             {"norm": options.norm, "eps": eps},
             (
-                _limit_unit(options, eps),
-                _unit(options, f"nearest-{options.norm}-at-{eps}", "nearest", eps=eps),
+                limit_unit(options, eps),
+                unit(options, f"nearest-{options.norm}-at-{eps}", "classifiers:nearest", eps=eps),
             ),
         )
         for eps in own_data.budgets(options)
@@ -257,7 +125,7 @@ def _nearest(
 ) -> Measurement:
     limit, found = inputs.values()
     method = "moves towards other classes below, distances to them above"
-    return _against(limit, found.values["lo"], found.values["hi"], method)
+    return against(limit, found.values["lo"], found.values["hi"], method)
 
 
 # ------------------------------------------------------------------- the optimal classifier
@@ -266,9 +134,9 @@ def _nearest(
 def _optimal_rows(options: Options) -> tuple[Instance, ...]:
     return tuple(
         Instance(
-            _name(options, "closest-classes", eps),
+            row_name(options, "closest-classes", eps),
             {"norm": options.norm, "eps": eps},
-            (_unit(options, f"optimal-{options.norm}-at-{eps}", "optimal", eps=eps),),
+            (unit(options, f"optimal-{options.norm}-at-{eps}", "classifiers:optimal", eps=eps),),
         )
         for eps in own_data.budgets(options)
     )
@@ -288,7 +156,7 @@ def optimal(
     points, norm, eps = own_data.load(parameters), read_norm(parameters["norm"]), parameters["eps"]
     classes = np.unique(points.y)
     table = pairwise_optimal_risks(points.X, points.y, eps, norm, scale=points.scale)
-    pair = np.unravel_index(int(_doubles(table.ravel()).argmax()), table.shape)
+    pair = np.unravel_index(int(doubles(table.ravel()).argmax()), table.shape)
     if pair[0] == pair[1]:  # no conflict at all
         pair = (np.intp(0), np.intp(1))
     X0, X1 = (points.X[points.y == classes[k]][:MOST_OF_A_CLASS] for k in pair)
@@ -338,7 +206,8 @@ def _optimal(
     return Measurement(arguments, Evidence(lo, lo, hi, "exact", method))
 
 
-def _doubles(numbers: object) -> np.ndarray:
+def doubles(numbers: object) -> np.ndarray:
+    """Fractions as an array of doubles."""
     return np.array([float(x) for x in np.asarray(numbers, object)])
 
 
@@ -347,20 +216,6 @@ _ABOVE = (
     "must not end below the mark, the least risk that any classifier has on these points."
 )
 EXPERIMENTS: tuple[Experiment, ...] = (
-    Experiment(
-        name="sample-risk-of-trained-networks",
-        claim=CONFLICT_SETS,
-        subject="set_cover",
-        quantity="adversarial risk",
-        unit="probability",
-        norm="",
-        reading="The line is the share of images on which an attack finds an error within eps, the "
-        "band reaches up to the share without a certificate; no classifier gets into the shaded "
-        "region below the broken line, its limit from conflicts of two images.",
-        x_label="eps, distance between images",
-        instances=_trained_rows,
-        measure=_trained,
-    ),
     Experiment(
         name="sample-risk-of-the-nearest-neighbour-classifier",
         claim=CONFLICT_SETS,

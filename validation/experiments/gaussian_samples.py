@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from robust_theory import sample_limits, sample_means, set_cover
+from robust_theory import sample_limits, sample_means
 from robust_theory.arguments import exact_rational
 from robust_theory.claim import Claim
 from robust_theory.conflict import find_conflicts
-from robust_theory.multiclass import optimal_risk_multiclass
 from robust_theory.risk import optimal_risk
 from robust_theory.samples import read_samples
-from robust_theory.set_cover import mass_and_rest
 from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
 from validation.verdict import Evidence
 
@@ -141,52 +138,6 @@ def _held_out(
     return Measurement(arguments, Evidence(lo, lo, hi, "exact", "counted on the fresh sample"))
 
 
-# ------------------------------------------------------------------- three classes
-
-
-def _three_classes(
-    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, alpha: float
-) -> Measurement:
-    """The least risk of a soft classifier on points of a plane, by a program over all their sets.
-
-    Discs have a common point if one of them holds the centre of another, or two cross, in all.
-    """
-    from scipy.optimize import linprog
-
-    rng = np.random.default_rng(seed)
-    X = rng.integers(0, parameters["side"], (3 * parameters["n"], 2))
-    y = np.repeat([0, 1, 2], parameters["n"])
-    eps = float(exact_rational(parameters["eps"]))
-    rows = []
-    for m in (2, 3):
-        for some in itertools.combinations(range(len(X)), m):
-            if len(set(y[list(some)])) == m and _discs_meet(X[list(some)], eps):
-                rows.append(np.isin(np.arange(len(X)), some).astype(float))
-    if rows:
-        table = np.array(rows)
-        program = linprog(-np.ones(len(X)), A_ub=table, b_ub=np.ones(len(rows)), bounds=(0, 1))
-        risk = 1 + program.fun / len(X)
-    else:
-        risk = 0.0
-    degree = parameters["degree"]
-    mass, rest = mass_and_rest(optimal_risk_multiclass(X, y, parameters["eps"], degree=degree))
-    # The solver's answers hold to 10^-7 of each of its constraints.
-    seen = Evidence(risk, risk - 1e-5, risk + 1e-5, "exact", "linear program over all sets")
-    return Measurement({"mass": str(mass), "rest": str(rest)}, seen)
-
-
-def _discs_meet(centres: np.ndarray, eps: float) -> bool:
-    """Whether closed discs of one radius have a common point, up to rounding."""
-    places = list(centres.astype(float))
-    for a, b in itertools.combinations(centres.astype(float), 2):
-        half, length = (b - a) / 2, float(np.linalg.norm(b - a))
-        if 0 < length <= 2 * eps:
-            across = np.array([-half[1], half[0]]) * 2 / length
-            height = math.sqrt(max(0.0, eps**2 - length**2 / 4))
-            places += [a + half + height * across, a + half - height * across]
-    return any((np.linalg.norm(centres - p, axis=1) <= eps + 1e-9).all() for p in places)
-
-
 # ------------------------------------------------------------------- the experiments
 
 
@@ -277,14 +228,5 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "adversarial risk on fresh data",
         "Each bar is the risk of the classifier on points that it has not seen; it must not end "
         "below the mark, the limit of the first sample less both slacks.",
-    ),
-    _experiment(
-        "sample-risk-of-three-classes",
-        set_cover.CONFLICT_SETS,
-        "set_cover",
-        _three_classes,
-        {"pairs-only": {"n": 7, "side": 12, "eps": "2.6", "degree": 2}},
-        "least adversarial risk",
-        "Each bar encloses the least risk by another road; it must not end below the mark.",
     ),
 )
