@@ -89,6 +89,8 @@ if TYPE_CHECKING:
     from robust_theory.nearest_neighbour import linear_projector as linear_projector
     from robust_theory.nearest_neighbour import nearest_neighbour_radius as nearest_neighbour_radius
     from robust_theory.nearest_neighbour import search_projector as search_projector
+    from robust_theory.neighbour_flow import neighbour_flow_distance as neighbour_flow_distance
+    from robust_theory.neighbour_flow import signed_flow_distance as signed_flow_distance
     from robust_theory.neighbourhoods import (
         equiprobable_neighbourhood_measure as equiprobable_neighbourhood_measure,
     )
@@ -200,6 +202,10 @@ _HOMES = {
         "linear_projector",
         "nearest_neighbour_radius",
         "search_projector",
+    ),
+    "neighbour_flow": (
+        "neighbour_flow_distance",
+        "signed_flow_distance",
     ),
     "neighbourhoods": (
         "equiprobable_neighbourhood_measure",

@@ -14,6 +14,7 @@ from robust_theory import (
     latents,
     models,
     nearest_neighbour,
+    neighbour_flow,
     neighbourhoods,
     normalised,
     norms,
@@ -92,4 +93,6 @@ CLAIMS: tuple[Claim, ...] = (
     sample_means.MEAN_SAMPLE_RISK,
     sample_means.MEAN_SAMPLE_RISK_1D,
     set_cover.CONFLICT_SETS,
+    neighbour_flow.TRANSPORT_BY_NEIGHBOURS,
+    neighbour_flow.SIGNED_FLOW_NORM,
 )

@@ -32,9 +32,10 @@ METHODS: tuple[str, ...] = (
     "integers",
 )
 
-# Most pixels for which the transport problem with l2 distances is solved by default; it takes
-# seconds there, and its time grows with the square of their number.
-LARGEST_L2 = 48 * 48
+# From benchmarks/grid.py. Up to so many pixels the simplex method beats interior points, and the
+# transport problem with l2 distances takes seconds only; its time grows with their number squared.
+LARGEST_SIMPLEX = 100 * 100
+LARGEST_L2 = 64 * 64
 
 
 def grid_wasserstein(
@@ -78,7 +79,7 @@ def grid_wasserstein(
         If the masses differ, in total or in a channel, a pixel is not finite, or the arguments
         do not go together.
     ArithmeticError
-        If a solver fails.
+        If a solver fails, or what it found does not prove itself.
 
     Notes
     -----
@@ -113,7 +114,7 @@ def _method(sides: tuple[int, ...], ground: str, method: str | None, exact: bool
         if line:
             return "cumulative"
         if ground == "l1":
-            return "potential"
+            return "potential" if math.prod(sides) <= LARGEST_SIMPLEX else "flow-ipm"
         return "transport" if math.prod(sides) <= LARGEST_L2 else "eight-neighbours"
     allowed = METHODS if line else METHODS[1:]
     if ground == "l2" and not line:
@@ -139,7 +140,7 @@ def _solve(supply: NDArray[Any], method: str, ground: str) -> Solution:
     if method == "transport":
         return transport(supply, ground)
     if method == "eight-neighbours":
-        return linear_program(supply, "flow", 4)
+        return linear_program(supply, "flow-ipm", 4)
     return linear_program(supply, method)
 
 
@@ -170,9 +171,7 @@ def _exact_result(
     potential = _integral(potential).astype(np.int64)
     value = flow_cost(flow)
     result = GridTransport(value, value, value, flow, potential, (), method, ground, pair.x, pair.y)
-    if not result.verify():
-        raise ArithmeticError("; ".join(result.problems()))
-    return result
+    return _verified(result)
 
 
 def _result(pair: ImagePair, solved: list[Solution], method: str, ground: str) -> GridTransport:
@@ -188,9 +187,17 @@ def _result(pair: ImagePair, solved: list[Solution], method: str, ground: str) -
     if method == "eight-neighbours":
         value = flow_cost(flow)
     value = min(max(value, seen.lower), seen.upper)
-    return GridTransport(
+    result = GridTransport(
         value, seen.lower, seen.upper, flow, potential, plan, method, ground, pair.x, pair.y
     )
+    return _verified(result)
+
+
+def _verified(result: GridTransport) -> GridTransport:
+    found = result.problems()
+    if found:
+        raise ArithmeticError("; ".join(found))
+    return result
 
 
 def _integral(potential: NDArray[Any]) -> Floats:

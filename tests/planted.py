@@ -425,4 +425,14 @@ PLANTED: dict[str, Planted] = {
         {"n": 7, "side": 12, "eps": "2.6", "degree": 3},
         scaled(1.1),
     ),
+    "grid-transport-between-neighbours": Planted(
+        "grid-transport-of-single-units",
+        {"shape": [8, 8], "levels": 7, "normalise": False},
+        scaled(1.1),
+    ),
+    "grid-signed-flow-norm": Planted(
+        "grid-flows-and-circulations",
+        {"shape": [8, 8], "levels": 7, "normalise": False},
+        scaled(1.1),
+    ),
 }

@@ -15,7 +15,7 @@ import pytest
 import robust_theory
 from robust_theory import CLAIMS, Claim, Interval
 from robust_theory.claim import ANY_NUMBER
-from tests import gaussian_arguments
+from tests import gaussian_arguments, grid_arguments
 
 ROOT = Path(__file__).parent.parent
 
@@ -155,6 +155,8 @@ OUTSIDE.update(
 )
 ARGUMENTS.update(gaussian_arguments.ARGUMENTS)
 OUTSIDE.update(gaussian_arguments.OUTSIDE)
+ARGUMENTS.update(grid_arguments.ARGUMENTS)
+OUTSIDE.update(grid_arguments.OUTSIDE)
 
 each_claim = pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
 

@@ -8,6 +8,7 @@ from validation.experiments import (
     exact_networks,
     explicit,
     gaussian_samples,
+    grid,
     images,
     latent,
     latents,
@@ -35,4 +36,5 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *three_classes.EXPERIMENTS,
     *classifiers.EXPERIMENTS,
     *trained_risk.EXPERIMENTS,
+    *grid.EXPERIMENTS,
 )
