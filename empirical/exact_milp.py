@@ -17,6 +17,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -55,7 +56,7 @@ def milp_radius(
     """Return radii of a ReLU network, with ``lower >= (1 - gap) upper`` unless time runs out.
 
     The upper bounds are verified in double precision with room for its rounding errors. The lower
-    bounds are those of HiGHS, lowered by what its tolerances can amount to (see `_allowance`).
+    bounds are those of HiGHS, less what its tolerances can amount to (see `Program.allowance`).
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ def milp_radius(
         lower[k] = 0.0 if rivals else math.inf
         local = localise(layers, z[k], radius)
         if rivals:
-            program = _Program(local, label, rivals)
+            program = Program(local, label, rivals)
             deadline = time.monotonic() + time_limit
             for bound, u in program.rounds(deadline, gap / 4):
                 lower[k] = max(lower[k], min(bound, radius))
@@ -94,7 +95,7 @@ def milp_radius(
     return ExactRadius(lower, upper, point)
 
 
-class _Program:
+class Program:
     """The mixed-integer program around one point, in units in which every variable is in [-1, 1].
 
     Columns: t, u, then the outputs of the ReLUs, their binaries, the rivals' binaries.
@@ -128,9 +129,11 @@ class _Program:
                 self._relu(x[i], local.offsets[k][i], low[i], high[i], output, gate)
             scale = np.maximum(high, 0.0)
         W, b = local.weights[-1], local.offsets[-1]
-        lead = np.zeros((len(rivals), self.columns))
+        lead = self.lead = np.zeros((len(rivals), self.columns))
         lead[:, source] = (W[rivals] - W[label]) * scale
-        self._leads(lead, b[rivals] - b[label])
+        self.lead_offset = b[rivals] - b[label]
+        self.network_rows = len(self.rows)  # those before say what the network does
+        self._leads(lead, self.lead_offset)
         for g in np.vstack([np.eye(d), -np.eye(d)]):
             self._tangent(g)
 
@@ -169,8 +172,8 @@ class _Program:
         row[0], row[self.u] = 1.0, -g / np.linalg.norm(g)
         self._row(row, 0.0)
 
-    def _allowance(self) -> float:
-        """How far a bound of HiGHS can lie above the least t.
+    def allowance(self) -> float:
+        """How far a bound of HiGHS can lie above the optimum of an objective of size 1.
 
         A dual solution whose reduced costs have the wrong sign by at most the dual tolerance
         proves the objective less that tolerance times the ranges of columns and rows, all at most
@@ -178,30 +181,36 @@ class _Program:
         """
         return MIP_TOLERANCE + 2 * DUAL_TOLERANCE * (self.columns + len(self.rows))
 
-    def rounds(self, deadline: float, gap: float) -> Iterator[tuple[float, Floats]]:
-        """Yield lower bounds on |u| and points to try, until time runs out or t is a distance."""
+    def solve(self, objective: Floats, rows: int, time_limit: float, gap: float) -> Any:
+        """Return the answer of HiGHS for an objective and the first `rows` rows."""
         integral = np.zeros(self.columns)
         integral[self.binary.start :] = 1
+        with _silence():
+            return optimize.milp(
+                objective,
+                integrality=integral,
+                bounds=optimize.Bounds(self.low, self.high),
+                constraints=optimize.LinearConstraint(
+                    sparse.csr_array(np.array(self.rows[:rows]).reshape(rows, self.columns)),
+                    np.array(self.least[:rows]),
+                    np.inf,
+                ),
+                options={"time_limit": time_limit, "mip_rel_gap": gap},
+            )
+
+    def rounds(self, deadline: float, gap: float) -> Iterator[tuple[float, Floats]]:
+        """Yield lower bounds on |u| and points to try, until time runs out or t is a distance."""
         objective = np.zeros(self.columns)
         objective[0] = 1.0
         while (left := deadline - time.monotonic()) > 0:
-            with _silence():
-                answer = optimize.milp(
-                    objective,
-                    integrality=integral,
-                    bounds=optimize.Bounds(self.low, self.high),
-                    constraints=optimize.LinearConstraint(
-                        sparse.csr_array(np.array(self.rows)), np.array(self.least), np.inf
-                    ),
-                    options={"time_limit": left, "mip_rel_gap": gap},
-                )
+            answer = self.solve(objective, len(self.rows), left, gap)
             nowhere = np.zeros(self.u.stop - 1)
             if answer.status == 2:  # nobody wins within reach
                 yield self.local.reach, nowhere
                 return
             if answer.mip_dual_bound is None or not math.isfinite(answer.mip_dual_bound):
                 return
-            bound = max(answer.mip_dual_bound - self._allowance(), 0.0) * self.local.reach
+            bound = max(answer.mip_dual_bound - self.allowance(), 0.0) * self.local.reach
             if answer.x is None:
                 yield bound, nowhere
                 return

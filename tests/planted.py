@@ -14,8 +14,10 @@ from typing import Any
 
 from robust_theory.arguments import exact_rational
 from robust_theory.claim import Claim, Interval
+from robust_theory.finite_problems import around, benign_risk, finite_problem
 from robust_theory.parallel import parallel_transfer_arguments
-from validation.experiments import explicit, transfer
+from robust_theory.similarity import hsic
+from validation.experiments import explicit, gibbs, internal, transfer
 from validation.experiments.sampling import Case, instance
 
 SAMPLES = 100_000
@@ -85,9 +87,43 @@ def case(arguments: Mapping[str, Any], law: Mapping[str, Any], **more: Any) -> M
     return instance(Case("planted", arguments, law, **more), SAMPLES).parameters
 
 
+def of_benign_risk_only(claim: Claim) -> Claim:
+    """The decomposition without its boundary risk."""
+
+    def enclosure(predictions: Any, **problem: Any) -> Interval:
+        return around(benign_risk(finite_problem(**problem), predictions))
+
+    return replace(claim, enclosure=enclosure)
+
+
+def of_the_biased_kind(claim: Claim) -> Claim:
+    """The criterion that divides by (n - 1)^2, said to be unbiased."""
+
+    def enclosure(first: Any, second: Any) -> Interval:
+        value = hsic(first, second)
+        return Interval(value * (1 - 1e-12), value * (1 + 1e-12))
+
+    return replace(claim, enclosure=enclosure)
+
+
 MODELS = "-on-exact-models"
 CASES = "-on-exact-cases"
 SHARPER = with_budget_scaled("1.1")
+
+# f = (x1 + x2, -x1 - x2): no ReLU, so every certificate is exact.
+LINEAR_NETWORK = {
+    "layers": [[[[1.0, 1.0], [-1.0, -1.0]], [0.0, 0.0]]],
+    "point": [1.0, 1.0],
+    "label": 0,
+    "norm": "linf",
+}
+# Both classes have the same law: neighbourhoods overlap, and both risks are 1/2.
+SAME_LAWS = {
+    "points": [0, 0, 1, 1, 2, 2],
+    "labels": [1, -1] * 3,
+    "neighbours": [[0, 1], [0, 1, 2], [1, 2]],
+    "weights": [1] * 6,
+}
 
 PLANTED: dict[str, Planted] = {
     # The half-space attains Theorems 1 and 2, so any sharper version of them is false there.
@@ -425,6 +461,80 @@ PLANTED: dict[str, Planted] = {
         {"n": 7, "side": 12, "eps": "2.6", "degree": 3},
         scaled(1.1),
     ),
+    "adversarial-risk-decomposition": Planted(
+        "adversarial-risk-decomposition-on-a-line",
+        {"inputs": 40, "atoms": 30, "reach": 2},
+        of_benign_risk_only,
+    ),
+    # "Strict whenever neighbourhoods overlap", as the chapter says.
+    "adversarial-risk-above-benign": Planted(
+        "adversarial-risk-above-benign-on-a-line",
+        SAME_LAWS,
+        with_value(lambda value, _: value + 1 / 6),
+    ),
+    # Both constants have the same risk on the sample, and gaps of 1/4 in opposite directions.
+    "excess-adversarial-risk": Planted(
+        "excess-adversarial-risk-on-a-line",
+        {
+            "points": [0, 0],
+            "labels": [1, -1],
+            "neighbours": [[0]],
+            "weights": [3, 1],
+            "hypotheses": [[-1], [1]],
+            "sample": [0, 1],
+        },
+        scaled(0.9),
+    ),
+    # Attained: the score falls to 0 next to three tenths of the mass, and is 1 around the others.
+    "trades-surrogate-bound": Planted(
+        "trades-surrogate-bound-on-a-line",
+        {
+            "points": [0, 2],
+            "labels": [1, 1],
+            "neighbours": [[0, 1], [1], [2]],
+            "weights": [3, 7],
+            "scores": [1, 0, 1],
+            "scale": 1,
+            "loss": "hinge",
+        },
+        scaled(0.9),
+    ),
+    "interval-margin": Planted(
+        "interval-margin-against-exact-margins",
+        {**LINEAR_NETWORK, "eps": "0.25"},
+        with_budget_scaled("0.9"),
+    ),
+    "linear-margin": Planted(
+        "linear-margin-against-exact-margins",
+        {**LINEAR_NETWORK, "eps": "0.25"},
+        with_budget_scaled("0.9"),
+    ),
+    "linear-margin-above-interval": Planted(
+        "linear-margin-against-interval-margin",
+        {**LINEAR_NETWORK, "eps": "0.25"},
+        with_budget_scaled("0.9"),
+    ),
+    "polytope-margin-above-linear": Planted(
+        "polytope-margin-against-linear-margin",
+        {**LINEAR_NETWORK, "eps": "0.25"},
+        with_budget_scaled("0.9"),
+    ),
+    "certified-radius": Planted(
+        "certified-radius-against-exact-radii",
+        {**LINEAR_NETWORK, "method": "linear"},
+        scaled(1.1),
+    ),
+    # margin / L, as the chapter has it, without the constant sqrt(2).
+    "lipschitz-radius": Planted(
+        "lipschitz-radius-against-exact-radii",
+        {**LINEAR_NETWORK, "norm": "l2"},
+        scaled(2**0.5),
+    ),
+    "unbiased-hsic": Planted(
+        "unbiased-hsic-over-all-samples",
+        {"inputs": 8, "sample": 4, "widths": [2, 3]},
+        of_the_biased_kind,
+    ),
     "grid-transport-between-neighbours": Planted(
         "grid-transport-of-single-units",
         {"shape": [8, 8], "levels": 7, "normalise": False},
@@ -434,5 +544,81 @@ PLANTED: dict[str, Planted] = {
         "grid-flows-and-circulations",
         {"shape": [8, 8], "levels": 7, "normalise": False},
         scaled(1.1),
+    ),
+    # Adversarial transport. Equalities are wrong by a hundredth only.
+    "gibbs-plan-value": Planted("gibbs-plan-value-by-a-conic-solver", gibbs.PROBLEM, scaled(1.01)),
+    # The value that the paper states, without the entropy of the weights and without 1.
+    "entropic-transport-value": Planted(
+        "entropic-transport-value-by-a-conic-solver",
+        {"p": gibbs.WEIGHTS, "losses": gibbs.LOSSES, "reach": gibbs.REACH, "lam": 3},
+        with_value(lambda value, arguments: value - 2.0296 / arguments["lam"]),
+    ),
+    "transport-adversarial-risk": Planted(
+        "transport-adversarial-risk-by-a-linear-program",
+        {"p": gibbs.WEIGHTS, "losses": gibbs.LOSSES, "reach": gibbs.REACH},
+        scaled(1.01),
+    ),
+    "mixture-game-value": Planted("mixture-game-value-from-both-sides", gibbs.GAME, scaled(1.01)),
+    "linear-free-energy": Planted(
+        "linear-free-energy-integrated",
+        {"slopes": [1.0], "lam": 10, "lower": [-0.3], "upper": [0.3]},
+        scaled(1.01),
+    ),
+    # Eq. (19) counts one of the two overlapping balls.
+    "linear-adversarial-density": Planted(
+        "linear-adversarial-density-on-cells",
+        {"x": 0.75, "points": [0.0, 1.5], "slope": 1.0, "lam": 2, "radius": 1.0},
+        scaled(0.9),
+    ),
+    "free-energy-gap": Planted(
+        "free-energy-gap-on-a-square",
+        {"d": 2, "lipschitz": 5, "eps": "0.3", "lam": 20, "loss": "corner"},
+        scaled(0.95),
+    ),
+    "free-energy-gap-simple": Planted(
+        "free-energy-gap-simple-on-a-square",
+        {"d": 2, "lipschitz": 5, "eps": "0.3", "lam": 20, "loss": "corner"},
+        scaled(0.7),
+    ),
+    "free-energy-lower-limit": Planted(
+        "free-energy-lower-limit-simulated",
+        {"d": 5, "lam": 10, "draws": [40, 20]},
+        with_value(lambda value, _: value + 0.1),
+    ),
+    "free-energy-upper-limit": Planted(
+        "free-energy-upper-limit-simulated",
+        {"d": 5, "lam": 5, "draws": [1, 2000], "method": "chernoff"},
+        scaled(0.85),
+    ),
+    # Proposition 3.6 with the volume eps^d.
+    "collision-probability": Planted(
+        "collision-probability-on-a-line",
+        {"n": 3, "d": 1, "eps": "0.1"},
+        with_value(lambda value, _: 3 * 0.1),
+    ),
+    "wasserstein-inf": Planted(
+        "wasserstein-inf-by-brute-force", {"X": [0, 1, 3], "Y": [0.5, 2.8, 1.1]}, scaled(0.99)
+    ),
+    "internal-wasserstein": Planted(
+        "internal-wasserstein-by-a-linear-program", internal.SHIFT, scaled(0.99)
+    ),
+    # A constant shift attains it.
+    "internal-wasserstein-bound": Planted(
+        "internal-wasserstein-bound-on-images", {**internal.SHIFT, "norm": "linf"}, scaled(0.99)
+    ),
+    # Theorem 1 with equal radii.
+    "internal-radius": Planted(
+        "internal-radius-attained",
+        {"shape": [9, 8], "patch": 3, "eps": "0.5", "norm": "linf"},
+        with_value(lambda _, arguments: float(arguments["eps"])),
+    ),
+    "internal-wasserstein-lower-bound": Planted(
+        "internal-wasserstein-lower-bound-on-images", internal.SHIFT, scaled(1.01)
+    ),
+    # Theorem 3 as printed: no factor of beta.
+    "adversarial-generalisation": Planted(
+        "adversarial-generalisation-simulated",
+        {"beta": 1000, "n": 500},
+        with_value(lambda value, arguments: 2 * value / (1 + arguments["beta"])),
     ),
 }

@@ -15,7 +15,7 @@ import pytest
 import robust_theory
 from robust_theory import CLAIMS, Claim, Interval
 from robust_theory.claim import ANY_NUMBER
-from tests import gaussian_arguments, grid_arguments
+from tests import chapter_arguments, gaussian_arguments, grid_arguments, transport_arguments
 
 ROOT = Path(__file__).parent.parent
 
@@ -157,6 +157,10 @@ ARGUMENTS.update(gaussian_arguments.ARGUMENTS)
 OUTSIDE.update(gaussian_arguments.OUTSIDE)
 ARGUMENTS.update(grid_arguments.ARGUMENTS)
 OUTSIDE.update(grid_arguments.OUTSIDE)
+ARGUMENTS.update(chapter_arguments.ARGUMENTS)
+OUTSIDE.update(chapter_arguments.OUTSIDE)
+ARGUMENTS.update(transport_arguments.ARGUMENTS)
+OUTSIDE.update(transport_arguments.OUTSIDE)
 
 each_claim = pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
 

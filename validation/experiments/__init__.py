@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from validation.experiment import Experiment
 from validation.experiments import (
+    bottleneck,
     classifiers,
     exact_networks,
     explicit,
     gaussian_samples,
+    gibbs,
     grid,
     images,
+    internal,
     latent,
     latents,
     models,
     own_data,
+    propagation,
     risk,
+    similarity,
     three_classes,
     trained_images,
     trained_risk,
+    training,
     transfer,
 )
 
@@ -36,5 +42,11 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *three_classes.EXPERIMENTS,
     *classifiers.EXPERIMENTS,
     *trained_risk.EXPERIMENTS,
+    *training.EXPERIMENTS,
+    *propagation.EXPERIMENTS,
+    *similarity.EXPERIMENTS,
     *grid.EXPERIMENTS,
+    *gibbs.EXPERIMENTS,
+    *bottleneck.EXPERIMENTS,
+    *internal.EXPERIMENTS,
 )
