@@ -117,9 +117,9 @@ def risk_curve(
 
     Arguments as in `optimal_risk`. Conflicts arrive by distance and a maximum matching (flow, for
     unequal weights) is kept up to date; memory grows with the number of conflicts at `eps_max`.
-    Quick with numba (the extra ``fast``) and equal weights, as with ``prior0="sample"``. Unequal
-    ones take minutes from some 5,000 samples per class on, and without numba it takes hundreds
-    of times longer; then use `optimal_risks`.
+    Quick with numba (the extra ``fast``), most of all with equal weights, as with
+    ``prior0="sample"``: unequal ones make it some ten times slower, and more where the risk is
+    close to 1/2. Without numba it takes hundreds of times longer; then use `optimal_risks`.
     """
     first, second = read_samples({"X0": X0, "X1": X1}, scale)
     metric, end = read_norm(norm), exact_rational(eps_max, "eps_max")

@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from robust_theory.augmenting import compile_if_possible, grow, pothen_fan
+from robust_theory.augmenting import compile_if_possible, pothen_fan
+from robust_theory.growing import grow
 
 Indices: TypeAlias = NDArray[np.int64]
 
@@ -91,13 +92,15 @@ def growing_flow(
     compiled = None
     if max(sum(left), sum(right)) < _LARGEST_COMPILED_FLOW:
         compiled = compile_if_possible(grow)
-    by_row, by_column = np.argsort(rows, kind="stable"), np.argsort(columns, kind="stable")
-    starts = []
-    for ends, size in ((rows, len(left)), (columns, len(right))):
-        start = np.zeros(size + 1, np.int64)
-        np.cumsum(np.bincount(ends, minlength=size), out=start[1:])
-        starts.append(start)
-    graph = (rows, columns, starts[0], by_row, starts[1], by_column)
+    # Small indices: what a search costs is reading them from memory.
+    small = np.int32 if max(m, len(left), len(right)) < 2**31 else np.int64
+    ends = rows.astype(small), columns.astype(small)
+    graph: list[NDArray[Any]] = [*ends]
+    for mine, others, size in ((*ends, len(left)), (*ends[::-1], len(right))):
+        edges = np.argsort(mine, kind="stable").astype(small)
+        starts = np.zeros(size + 1, np.int64)
+        np.cumsum(np.bincount(mine, minlength=size), out=starts[1:])
+        graph += [starts, edges, others[edges]]
     if compiled is not None:
         a, b = np.array(left, np.int64), np.array(right, np.int64)
         gains, carried = compiled(*graph, a, b, np.zeros(m, np.int64), np.zeros(m, np.int64))

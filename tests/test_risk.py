@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment, linprog
 from scipy.spatial.distance import cdist
 
-from robust_theory import augmenting, matching
+from robust_theory import augmenting, growing, matching
 from robust_theory.curve import risk_curve
 from robust_theory.risk import (
     common_inputs,
@@ -198,7 +198,7 @@ def test_compiling_falls_back_where_nothing_can_be_kept(monkeypatch):
 
     monkeypatch.setattr(numba, "njit", njit)
     augmenting.compile_if_possible.cache_clear()
-    assert augmenting.compile_if_possible(augmenting.grow) is augmenting.grow
+    assert augmenting.compile_if_possible(growing.grow) is growing.grow
     augmenting.compile_if_possible.cache_clear()
 
 
