@@ -9,6 +9,8 @@ from importlib import import_module
 # importing this package takes.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from robust_theory.accuracy_curve import CertifiedAccuracy as CertifiedAccuracy
+    from robust_theory.accuracy_curve import certified_accuracy as certified_accuracy
     from robust_theory.adversarial_generalisation import (
         adversarial_generalisation_gap as adversarial_generalisation_gap,
     )
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from robust_theory.annealing import annealed_free_energy as annealed_free_energy
     from robust_theory.balls import ball_fooling_probability as ball_fooling_probability
     from robust_theory.balls import ball_lipschitz_constant as ball_lipschitz_constant
+    from robust_theory.best_covariance import OptimalCovariance as OptimalCovariance
+    from robust_theory.best_covariance import optimal_covariance as optimal_covariance
     from robust_theory.bottleneck import Bottleneck as Bottleneck
     from robust_theory.bottleneck import bottleneck_coupling as bottleneck_coupling
     from robust_theory.bottleneck import wasserstein_inf as wasserstein_inf
@@ -183,6 +187,7 @@ if TYPE_CHECKING:
         parallel_transfer_probability as parallel_transfer_probability,
     )
     from robust_theory.parallel import parallel_transfer_radius as parallel_transfer_radius
+    from robust_theory.patch_noise import patch_variance as patch_variance
     from robust_theory.propagation import certified_radius as certified_radius
     from robust_theory.propagation import least_margin as least_margin
     from robust_theory.propagation import margin_bounds as margin_bounds
@@ -194,6 +199,7 @@ if TYPE_CHECKING:
     from robust_theory.resistance import EdgeVariances as EdgeVariances
     from robust_theory.resistance import edge_variances as edge_variances
     from robust_theory.resistance import flow_distance as flow_distance
+    from robust_theory.resistance import uniform_variances as uniform_variances
     from robust_theory.ridge_oracle import RidgeFreeEnergy as RidgeFreeEnergy
     from robust_theory.ridge_oracle import ridge_free_energy as ridge_free_energy
     from robust_theory.risk import OptimalRisk as OptimalRisk
@@ -204,6 +210,8 @@ if TYPE_CHECKING:
     from robust_theory.sample_limits import population_lower_bound as population_lower_bound
     from robust_theory.semi_discrete import linear_adversarial_density as linear_adversarial_density
     from robust_theory.semi_discrete import semi_discrete_log_density as semi_discrete_log_density
+    from robust_theory.sequential import SequentialCertificate as SequentialCertificate
+    from robust_theory.sequential import certify_sequentially as certify_sequentially
     from robust_theory.similarity import cka as cka
     from robust_theory.similarity import cka_map as cka_map
     from robust_theory.similarity import hsic as hsic
@@ -363,17 +371,26 @@ _HOMES = {
         "certified_scale",
         "covariance_distance",
     ),
-    "resistance": (
-        "EdgeVariances",
-        "edge_variances",
-        "flow_distance",
-    ),
+    "resistance": ("EdgeVariances", "edge_variances", "flow_distance", "uniform_variances"),
     "votes": (
         "certify",
         "predict",
         "Certified",
         "Prediction",
     ),
+    "best_covariance": (
+        "OptimalCovariance",
+        "optimal_covariance",
+    ),
+    "sequential": (
+        "SequentialCertificate",
+        "certify_sequentially",
+    ),
+    "accuracy_curve": (
+        "CertifiedAccuracy",
+        "certified_accuracy",
+    ),
+    "patch_noise": ("patch_variance",),
     "claim": ("Claim", "Interval"),
     "latent": (
         "expected_radius",

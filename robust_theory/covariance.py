@@ -20,6 +20,7 @@ from robust_theory.score_scales import GAUSSIAN
 from robust_theory.smoothing import Certificate, Ground, check_ground, over_scores
 
 _U = 2.0**-53
+_SMALL = 64  # pixels, up to which ball arithmetic costs nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,8 @@ def certified_scale(covariance: Any, shape: Any, *, ground: Ground = "l2") -> fl
     check_ground(ground)
     size = grid_shape(shape)
     inverse = checked_inverse(covariance, size)
+    if size[0] * size[1] <= _SMALL:
+        return _scale_by_balls(covariance, size, ground)
     X = inverse.matrix
     diagonal, lengths = np.diag(X), np.linalg.norm(X, axis=1) * (1 + 1e-9)
     worst = 0.0
@@ -129,6 +132,36 @@ def certified_scale(covariance: Any, shape: Any, *, ground: Ground = "l2") -> fl
             distance = (rows[others] - rows[s]) ** 2 + (columns[others] - columns[s]) ** 2
             worst = max(worst, float((squares / distance).max()))
     return (1 - 8 * _U) / math.sqrt(worst)
+
+
+def _scale_by_balls(covariance: Any, shape: Shape, ground: str) -> float:
+    from flint import arb, arb_mat, ctx
+
+    S = np.asarray(covariance, np.float64)
+    N = len(S)
+    with ctx.workprec(256):
+        matrix = arb_mat([[(arb(S[i, j]) + arb(S[j, i])) / 2 for j in range(N)] for i in range(N)])
+        centre = arb_mat([[arb(int(i == j)) - arb(1) / N for j in range(N)] for i in range(N)])
+        lift = arb(float(np.trace(S)) / N / N)
+        lifted = centre * matrix * centre + arb_mat([[lift] * N for _ in range(N)])
+        X = lifted.inv()
+        worst = max(
+            ((X[s, s] + X[t, t] - X[s, t] - X[t, s]) / square).abs_upper()
+            for s, t, square in pixel_pairs(shape, ground)
+        )
+        return math.nextafter(float((1 / worst.sqrt()).lower()), 0.0)
+
+
+def pixel_pairs(shape: Shape, ground: str) -> list[tuple[int, int, int]]:
+    """Pairs of pixels with the square of their distance: all for l2, neighbours for l1."""
+    places = [(i, j) for i in range(shape[0]) for j in range(shape[1])]
+    found = []
+    for s, (i, j) in enumerate(places):
+        for t in range(s + 1, len(places)):
+            di, dj = places[t][0] - i, places[t][1] - j
+            if ground == "l2" or abs(di) + abs(dj) == 1:
+                found.append((s, t, di * di + dj * dj))
+    return found
 
 
 def covariance_distance(difference: Any, covariance: Any, shape: Any) -> float:

@@ -149,8 +149,8 @@ def resistance_bounds(shape: Shape, variances: Floats) -> Floats:
         columns = np.arange(len(first))
         residual[columns, first] -= 1
         residual[columns, second] += 1
-        # Each entry is a sum of five terms, so ten roundings of their sizes at most.
-        rounding = 10 * _U * (2 * np.abs(flows).sum(axis=1) + 2)
+        # Two roundings of each flow, and four of its sums with up to four others.
+        rounding = _U * (7 * np.linalg.norm(_passing(flows, u, v, len(X)), axis=1) + 3)
         left = np.linalg.norm(residual, axis=1) * (1 + 1e-9) + rounding
         size = np.linalg.norm(x, axis=1) * (1 + 1e-9)
         energy = x[columns, second] - x[columns, first]
@@ -184,8 +184,9 @@ def flow_distance(difference: Any, variances: EdgeVariances) -> float:
     x = (X @ y).T
     flows = c * (x[:, v] - x[:, u])
     residual = y.T - _divergence(flows, u, v, len(X))
-    left = np.linalg.norm(residual, axis=1) + 10 * _U * (
-        2 * np.abs(flows).sum(axis=1) + np.abs(y).sum(axis=0)
+    rounding = 7 * np.linalg.norm(_passing(flows, u, v, len(X)), axis=1)
+    left = np.linalg.norm(residual, axis=1) * (1 + 1e-9) + _U * (
+        rounding + 3 * np.linalg.norm(y, axis=0)
     )
     gap = float(c.min()) * (2 - 2 * math.cos(math.pi / max(shape))) * (1 - 1e-6)
     energy = (x * y.T).sum(axis=1) + np.linalg.norm(x, axis=1) * left + left**2 / gap
@@ -194,12 +195,20 @@ def flow_distance(difference: Any, variances: EdgeVariances) -> float:
 
 def _divergence(flows: Floats, u: Any, v: Any, N: int) -> Floats:
     """What flows (k, E) add to each pixel: in at the second end, out at the first; (k, N)."""
+    return np.ascontiguousarray((_incidence(u, v, N, -1.0) @ flows.T).T)
+
+
+def _passing(flows: Floats, u: Any, v: Any, N: int) -> Floats:
+    """Sum of the sizes of the flows at each pixel, (k, N)."""
+    return np.ascontiguousarray((_incidence(u, v, N, 1.0) @ np.abs(flows).T).T)
+
+
+def _incidence(u: Any, v: Any, N: int, sign: float) -> Any:
     from scipy.sparse import csr_array
 
     E = len(u)
-    signs = np.concatenate([-np.ones(E), np.ones(E)])
-    D = csr_array((signs, (np.concatenate([u, v]), np.tile(np.arange(E), 2))), shape=(N, E))
-    return np.ascontiguousarray((D @ flows.T).T)
+    signs = np.concatenate([np.full(E, sign), np.ones(E)])
+    return csr_array((signs, (np.concatenate([u, v]), np.tile(np.arange(E), 2))), shape=(N, E))
 
 
 def _inverse(shape: Shape, variances: Floats) -> Floats:
