@@ -237,7 +237,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         sample_limits.POPULATION_RISK,
         "sample_limits",
         _population,
-        {"two-gaussian-samples": {"n0": 500, "n1": 500, "gap": 1.0, "eps": "0.25"}},
+        {"two-gaussian-samples": {"n0": 300, "n1": 300, "gap": 1.0, "eps": "0.25"}},
         _ABOVE,
     ),
 )
