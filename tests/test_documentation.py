@@ -36,3 +36,25 @@ def test_examples_in_docstrings_print_what_they_say(name: str) -> None:
 def test_every_source_is_in_the_bibliography(claim: robust_theory.Claim) -> None:
     bibliography = (ROOT / "docs" / "references.bib").read_text(encoding="utf-8")
     assert f"{{{claim.source.partition(',')[0]}," in bibliography
+
+
+def cited_in(text: str) -> set[str]:
+    """Keys in the paragraphs of a file that begin with "Source:"."""
+    paragraphs = re.findall(r"^ *Source: (.*?)(?=\n\s*\n|\"\"\")", text, re.DOTALL | re.MULTILINE)
+    return {key for part in paragraphs for key in re.findall(r"\b[a-z]+\d{4}\b|chapter17", part)}
+
+
+def test_every_source_in_a_docstring_is_in_the_bibliography() -> None:
+    assert cited_in("    Source: fawzi2018, Theorem 1;\n    levy1951.\n\n    cole1999") == {
+        "fawzi2018",
+        "levy1951",
+    }
+    bibliography = (ROOT / "docs" / "references.bib").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^@\w+\{(\w+),", bibliography, re.MULTILINE))
+    missing = {}
+    for package in ("robust_theory", "empirical", "validation"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            lost = cited_in(path.read_text(encoding="utf-8")) - listed
+            if lost:
+                missing[str(path.relative_to(ROOT))] = lost
+    assert not missing
