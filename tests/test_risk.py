@@ -157,6 +157,17 @@ def test_a_missed_conflict_is_caught():
     )
 
 
+def test_a_curve_of_unequal_weights_ends_where_another_flow_does():
+    # Classes of 300 and 307 points: everybody has a little left, and paths become long.
+    draw = np.random.default_rng(1)
+    X0, X1 = draw.normal(size=(300, 2)), draw.normal(size=(307, 2))
+    curve = risk_curve(X0, X1, eps_max="0.2")
+    assert len(curve.keys) > 300
+    grid = [Fraction(k, 50) for k in range(11)]
+    assert [curve(eps) for eps in grid] == list(optimal_risks(X0, X1, grid))
+    assert all(a < b for a, b in zip(curve.risk, curve.risk[1:], strict=False))
+
+
 @pytest.mark.parametrize("compiled", [True, False])
 @given(data=st.data())
 def test_flows_grow_as_whole_flows_do(compiled, data):
@@ -225,6 +236,31 @@ def test_four_other_solvers_agree(n, seed):
     program = linprog(-np.ones(len(rows)), A_ub=table, b_ub=np.ones(2 * n), method="highs")
     # HiGHS's own tolerance of 1e-7 per constraint.
     assert -program.fun == pytest.approx(matched, abs=2 * n * 1e-7)
+
+
+@pytest.mark.parametrize(("n0", "n1", "prior0"), [(9, 9, "1/2"), (7, 10, "1/2"), (10, 6, "3/10")])
+def test_the_transport_program_agrees(n0, n1, prior0):
+    import cvxpy
+
+    draw = np.random.default_rng(n0)
+    X0, X1 = draw.integers(0, 9, (n0, 2)), draw.integers(1, 10, (n1, 2))
+    result = optimal_risk(X0, X1, 1, prior0=prior0)
+    assert 0 < result.risk < Fraction(prior0)
+    near = cdist(X0, X1, "sqeuclidean") <= 4
+    p = float(Fraction(prior0))
+    # Couple as much as possible of the two weighted laws at cost 0; the rest stays uncoupled.
+    plan = cvxpy.Variable((n0, n1), nonneg=True)
+    laws = [cvxpy.sum(plan, axis=1) <= p / n0, cvxpy.sum(plan, axis=0) <= (1 - p) / n1]
+    most = cvxpy.Problem(cvxpy.Maximize(cvxpy.sum(cvxpy.multiply(near, plan))), laws).solve()
+    # The solver's accuracy, some 1e-8, with room.
+    assert most == pytest.approx(float(result.risk), abs=1e-6)
+    if prior0 == "1/2":
+        # The chapter's form: a full coupling of the two laws with the 0/1 cost, and (1 - D) / 2.
+        full = [cvxpy.sum(plan, axis=1) == 1 / n0, cvxpy.sum(plan, axis=0) == 1 / n1]
+        distance = cvxpy.Problem(
+            cvxpy.Minimize(cvxpy.sum(cvxpy.multiply(~near, plan))), full
+        ).solve()
+        assert (1 - distance) / 2 == pytest.approx(float(result.risk), abs=1e-6)
 
 
 def test_unequal_sizes_agree_with_transport():
