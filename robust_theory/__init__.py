@@ -78,6 +78,9 @@ if TYPE_CHECKING:
     from robust_theory.free_energy_limits import free_energy_gap_bound as free_energy_gap_bound
     from robust_theory.free_energy_limits import temperature_for_gap as temperature_for_gap
     from robust_theory.gaussian_line import gaussian_optimal_risk_1d as gaussian_optimal_risk_1d
+    from robust_theory.gaussian_line import (
+        gaussian_optimal_risk_1d_enclosure as gaussian_optimal_risk_1d_enclosure,
+    )
     from robust_theory.gibbs import GibbsPlan as GibbsPlan
     from robust_theory.gibbs import gibbs_dual_value as gibbs_dual_value
     from robust_theory.gibbs import gibbs_plan as gibbs_plan
@@ -225,7 +228,13 @@ if TYPE_CHECKING:
     from robust_theory.surrogate import surrogate_risk_bound as surrogate_risk_bound
     from robust_theory.tails import tail_lower_bound as tail_lower_bound
     from robust_theory.tails import tail_upper_bound as tail_upper_bound
+    from robust_theory.threshold import (
+        gaussian_neighbourhood_distance as gaussian_neighbourhood_distance,
+    )
     from robust_theory.threshold import gaussian_optimal_risk as gaussian_optimal_risk
+    from robust_theory.threshold import (
+        gaussian_optimal_risk_enclosure as gaussian_optimal_risk_enclosure,
+    )
     from robust_theory.training import risk_parts as risk_parts
     from robust_theory.training import robustness_price as robustness_price
     from robust_theory.transfer import transfer_probability as transfer_probability
@@ -346,7 +355,10 @@ _HOMES = {
         "RiskCurve",
         "risk_curve",
     ),
-    "gaussian_line": ("gaussian_optimal_risk_1d",),
+    "gaussian_line": (
+        "gaussian_optimal_risk_1d",
+        "gaussian_optimal_risk_1d_enclosure",
+    ),
     "multiclass": (
         "MulticlassRisk",
         "optimal_risk_multiclass",
@@ -361,7 +373,11 @@ _HOMES = {
         "common_inputs",
     ),
     "sample_limits": ("population_lower_bound",),
-    "threshold": ("gaussian_optimal_risk",),
+    "threshold": (
+        "gaussian_neighbourhood_distance",
+        "gaussian_optimal_risk",
+        "gaussian_optimal_risk_enclosure",
+    ),
     "smoothing": (
         "smoothing_radius",
         "holder_radius",

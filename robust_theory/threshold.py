@@ -50,8 +50,8 @@ def gaussian_optimal_risk(
 
     Notes
     -----
-    Source: bhagoji2019, Theorem 2; in the chapter 001, section 17.6.3, for one dimension, where
-    the printed formula holds up to eps = half the distance of the means only.
+    Source: bhagoji2019, Theorem 2; chapter17, section 17.6.3, for one dimension, where the printed
+    formula holds up to eps = half the distance of the means only.
     """
     if np.ndim(eps):
         each = [gaussian_optimal_risk(mean0, mean1, covariance, e, norm) for e in np.ravel(eps)]
