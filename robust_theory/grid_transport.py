@@ -191,7 +191,7 @@ def _exact_problems(result: GridTransport) -> tuple[str, ...]:
     cost = flow_cost(result.flow)
     if not result.lower == proved == result.value == cost == result.upper:
         found.append(
-            f"the flow costs {cost}, the potential proves {proved}, and the value is "
+            f"the potential proves {proved} and the flow costs {cost}, but the value is "
             f"{result.value} between {result.lower} and {result.upper}"
         )
     return tuple(found)
@@ -209,14 +209,14 @@ def _problems(result: GridTransport) -> tuple[str, ...]:
         found.append("the flow does not take x to y")
     if not steepness(result.potential, result.ground) <= 1 + 8 * EPS:
         found.append("the potential differs by more than the distance of two pixels")
-    if not seen.lower - allowed <= result.lower <= result.value <= result.upper:
-        found.append(f"the value {result.value} is not between its limits")
+    if not result.lower <= result.value <= result.upper:
+        found.append(f"the value {result.value} is not between {result.lower} and {result.upper}")
     if not (result.lower <= seen.lower + allowed and seen.upper <= result.upper + allowed):
         found.append(
-            f"potential and plan prove {seen.lower} and {seen.upper}, not {result.lower} and "
-            f"{result.upper}"
+            f"the potential proves {seen.lower} and the plan costs {seen.upper}, but the limits "
+            f"are {result.lower} and {result.upper}"
         )
-    most = EIGHT_OVER_L2 * seen.lower if result.is_bracket else seen.lower
-    if not seen.upper <= most + allowed:
-        found.append(f"the plan costs {seen.upper}, and the potential proves {seen.lower} only")
+    most = EIGHT_OVER_L2 * result.lower if result.is_bracket else result.lower
+    if not result.upper <= most + allowed:
+        found.append(f"{result.lower} and {result.upper} are too far apart to prove the value")
     return tuple(found)
