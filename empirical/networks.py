@@ -157,11 +157,34 @@ def lenet(shape: Shape, classes: int) -> nn.Module:
     )
 
 
+def strided(shape: Shape, classes: int) -> nn.Module:
+    """Return the network of wong2019: two 4x4 convolutions of stride 2, then 100 units.
+
+    For images of at least 4x4 pixels.
+
+    Source: wong2019, whose networks levine2020 takes.
+    """
+    c, h, w = shape
+    if min(h, w) < 4:
+        raise ValueError(f"images must have at least 4x4 pixels, got {h}x{w}")
+    return nn.Sequential(
+        nn.Conv2d(c, 16, 4, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 4, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(32 * (h // 4) * (w // 4), 100),
+        nn.ReLU(),
+        nn.Linear(100, classes),
+    )
+
+
 CLASSIFIERS: dict[str, Callable[[Shape, int], nn.Module]] = {
     "linear": linear,
     "mlp": mlp,
     "cnn": cnn,
     "lenet": lenet,
+    "strided": strided,
     "resnet18": resnet18,
     "resnet101": resnet101,
 }
@@ -176,8 +199,9 @@ def build(
     Parameters
     ----------
     name : str
-        A classifier: ``"linear"``, ``"mlp"``, ``"cnn"``, ``"lenet"``, ``"resnet18"``,
-        ``"resnet101"``; or a generator, which ignores `classes`: ``"vae"``, ``"dcgan"``.
+        A classifier: ``"linear"``, ``"mlp"``, ``"cnn"``, ``"lenet"``,
+        ``"strided"``, ``"resnet18"``, ``"resnet101"``; or a generator, which ignores `classes`:
+        ``"vae"``, ``"dcgan"``.
     shape : tuple of int
         One image, (c, h, w).
     classes : int

@@ -4,7 +4,7 @@ import torch
 
 from empirical import networks
 
-NAMES = ["linear", "mlp", "cnn", "lenet", "vae", "dcgan"]
+NAMES = ["linear", "mlp", "cnn", "lenet", "strided", "vae", "dcgan"]
 
 
 @pytest.mark.parametrize("name", ["linear", "mlp", "cnn"])
@@ -24,7 +24,7 @@ def test_autoencoder():
     assert module.latent_dimension == 6
 
 
-@pytest.mark.parametrize("name", ["lenet", "resnet18"])
+@pytest.mark.parametrize("name", ["lenet", "strided", "resnet18"])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 5, 14)])
 def test_deeper_classifiers_take_images_to_logits(name, shape):
     module = networks.build(name, shape, 4, seed=0).eval()
@@ -39,6 +39,8 @@ def test_sizes_of_the_published_networks():
     # LeNet-5: 156 + 2416 + 48120 + 10164 + 850. ResNets for CIFAR-10: counted by hand, with
     # c weights per convolution and channel pair and two per normalised channel.
     assert size(networks.build("lenet", (1, 28, 28), 10, 0)) == 61_706
+    # 272 + 8224 + 156900 + 1010
+    assert size(networks.build("strided", (1, 28, 28), 10, 0)) == 166_406
     assert size(networks.build("resnet18", (3, 32, 32), 10, 0)) == 11_173_962
     module = networks.build("resnet101", (3, 32, 32), 10, 0).eval()
     assert size(module) == 42_512_970

@@ -1,0 +1,191 @@
+"""Training on changed images: noise as at test time, or an attack on the network in training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from empirical.data import Dataset
+from empirical.noise import Noise
+from empirical.smoothing import BLOCK, noised, totals
+from empirical.train import Progress, Training, accuracy
+
+# Images, labels and a generator on the CPU to changed images; the network is the caller's.
+Change = Callable[[torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor]
+
+
+def train_with_noise(
+    network: nn.Module,
+    dataset: Dataset,
+    noise: Noise,
+    *,
+    indices: np.ndarray | None = None,
+    epochs: int = 8,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    batch: int = 128,
+    rate: float = 3e-3,
+) -> Training:
+    """Train `network` in place on noised images, fresh noise for every image, and tell how it went.
+
+    Parameters
+    ----------
+    network : Module
+        Trained by cross-entropy.
+    dataset : Dataset
+        With images of positive total.
+    noise : Noise
+        The one of the smoothed classifier.
+    indices : ndarray, optional
+        Images to train on; ``dataset.train`` by default.
+    epochs, seed, device, progress, batch, rate
+        As in `train_on_changes`.
+
+    Raises
+    ------
+    ValueError
+        As `train_on_changes` does.
+    """
+
+    def change(images: torch.Tensor, _: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        return noised(images, noise, generator)
+
+    return train_on_changes(
+        network,
+        dataset,
+        change,
+        indices=indices,
+        epochs=epochs,
+        seed=seed,
+        device=device,
+        progress=progress,
+        batch=batch,
+        rate=rate,
+    )
+
+
+def train_on_changes(
+    network: nn.Module,
+    dataset: Dataset,
+    change: Change,
+    *,
+    indices: np.ndarray | None = None,
+    epochs: int = 8,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    batch: int = 128,
+    rate: float = 3e-3,
+) -> Training:
+    """Train `network` in place by cross-entropy on ``change(images, labels, generator)``.
+
+    Adam under one cycle of learning rates up to `rate`. The network is left on `device` in
+    evaluation mode; the accuracy of the record is that on unchanged test images.
+
+    Raises
+    ------
+    ValueError
+        ``epochs < 1``, or a loss that is not finite.
+    """
+    if epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {epochs}")
+    start = time.perf_counter()
+    order = torch.Generator().manual_seed(seed)
+    draws = torch.Generator(device).manual_seed(seed + 1)
+    chosen = torch.from_numpy(dataset.train if indices is None else indices)
+    images, labels = torch.from_numpy(dataset.images), torch.from_numpy(dataset.labels)
+    network.to(device).train()
+    optimizer = torch.optim.Adam(network.parameters(), lr=rate)
+    updates = epochs * -(-len(chosen) // batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, updates)
+    mean = float("nan")
+    for epoch in range(epochs):
+        total = 0.0
+        for part in chosen[torch.randperm(len(chosen), generator=order)].split(batch):
+            x, y = images[part].to(device), labels[part].to(device)
+            loss = functional.cross_entropy(network(change(x, y, draws)), y)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total += float(loss.detach()) * len(part)
+        mean = total / len(chosen)
+        if not np.isfinite(mean):
+            raise ValueError(f"training loss must stay finite, got {mean} in epoch {epoch + 1}")
+        if progress is not None:
+            progress((epoch + 1) / epochs, f"epoch {epoch + 1} of {epochs}, loss {mean:.4g}")
+    network.eval()
+    seconds = time.perf_counter() - start
+    return Training(mean, accuracy(network, dataset, device=device), epochs, seconds)
+
+
+def margin_sensitivity(
+    network: nn.Module,
+    noise: Noise,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    seed: int = 0,
+    floor: float = 0.5,
+    ridge: float = 1e-3,
+    device: str = "cpu",
+) -> np.ndarray:
+    """Return W with xi' W xi, to first order, the mean squared relative change of margins by xi.
+
+    W = E[g g'] + ridge tr(E[g g']) / N, where g is the gradient of the margin (true logit minus
+    the largest other) at a noised image with respect to the image of unit mass, divided by the
+    margin or by `floor`, whichever is larger.
+
+    Parameters
+    ----------
+    network, noise : Module, Noise
+        A network, and the noise to measure it under.
+    images, labels : ndarray
+        Shapes (m, 1, h, w) and (m,): training images, never those to be certified.
+    seed : int
+        Of the noise.
+    floor : float
+        Positive, in logits.
+    ridge : float
+        Positive: makes W positive definite.
+    device : str
+        Where to work.
+
+    Returns
+    -------
+    ndarray
+        Shape (h w, h w), float64.
+
+    Raises
+    ------
+    ValueError
+        Images with several channels, `floor` or `ridge` not positive.
+    """
+    if images.ndim != 4 or images.shape[1] != 1:
+        raise ValueError(f"images must have shape (m, 1, h, w), got {images.shape}")
+    for name, value in (("floor", floor), ("ridge", ridge)):
+        if not value > 0:
+            raise ValueError(f"{name} must be positive, got {value!r}")
+    network = network.to(device).eval()
+    generator = torch.Generator(device).manual_seed(seed)
+    pixels = noise.shape[0] * noise.shape[1]
+    moment = np.zeros((pixels, pixels))
+    for part in torch.arange(len(images)).split(BLOCK):
+        clean = torch.from_numpy(images[part.numpy()]).to(device)
+        truth = torch.from_numpy(labels[part.numpy()]).to(device)[:, None]
+        x = noised(clean, noise, generator).requires_grad_()
+        logits = network(x)
+        own = logits.gather(1, truth).squeeze(1)
+        margin = own - logits.scatter(1, truth, -torch.inf).amax(1)
+        (slope,) = torch.autograd.grad(margin.sum(), x)
+        weight = totals(clean) / margin.detach().double().clamp(min=floor)
+        g = (slope.flatten(1).double() * weight[:, None]).cpu().numpy()
+        moment += g.T @ g
+    moment /= len(images)
+    return moment + ridge * np.trace(moment) / pixels * np.eye(pixels)
