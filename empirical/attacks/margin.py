@@ -16,6 +16,7 @@ CANDIDATES = 9  # other classes that are tried, those of largest logit
 OVERSHOOT = 0.01  # beyond a linearised boundary, so that most steps end on the far side
 BOUNDARY_STEPS = 60
 BOUNDARY_TOLERANCE = 1e-11  # relative width of the last bracket around the boundary
+PROBES = (1e-6, 1e-3)  # how near to an adversarial point the boundary is looked for first
 BLOCK = 64  # points are evaluated in multiples of this many
 ROUNDING = 64 * 2.0**-52  # of logits, relative to the largest, between batches
 TINY = 1e-9  # least length of a step: a point on a boundary must still cross it
@@ -153,21 +154,28 @@ def nearest_on_plane(
 def shrink_to_boundary(
     margin: Margin, origin: torch.Tensor, found: torch.Tensor, label: torch.Tensor
 ) -> torch.Tensor:
-    """Pull adversarial points along the segment to x, to where the decision changes."""
+    """Pull adversarial points along the segment to x, to where the decision changes.
+
+    First a bracket near the point, where Newton's method has left it; then, again and again, two
+    secant steps, a shade before and a shade beyond the root, and a bisection. The shade is of the
+    order of the secant's own error.
+    """
     result = found.clone()
     active = torch.isfinite(found).all(1).nonzero().squeeze(1)
     x, own = origin[active], label[active]
     direction = found[active] - x
     lo, hi = torch.zeros_like(x[:, 0]), torch.ones_like(x[:, 0])
-    m_lo, m_hi = margin.at(x, own)[0], margin.at(x + direction, own)[0]
+    m_lo = torch.full_like(lo, torch.nan)  # never needed where the end is x itself
+    m_hi = margin.at(x + direction, own)[0]
     for i in range(BOUNDARY_STEPS):
-        # Two secant steps, a shade beyond and a shade before the root, then a bisection. The
-        # shade is of the order of the secant's own error.
         middle = (lo + hi) / 2
-        if i % 3 < 2:
+        if i < len(PROBES):
+            middle = torch.where(lo == 0, hi - PROBES[i], middle)
+        if i % 3 > 0:
             width = hi - lo
             shade = (0.1 * width * width / hi).clamp_min(BOUNDARY_TOLERANCE / 4 * hi)
-            secant = lo + width * (m_lo / (m_lo - m_hi)) + (1 - 2 * (i % 3)) * shade
+            side = -1 if i % 3 == 1 else 1
+            secant = lo + width * (m_lo / (m_lo - m_hi)) + side * shade
             middle = torch.where((secant > lo) & (secant < hi), secant, middle)
         m, fooled = margin.at(x + middle[:, None] * direction, own)
         lo, m_lo = torch.where(fooled, lo, middle), torch.where(fooled, m_lo, m)
