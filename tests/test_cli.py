@@ -102,6 +102,8 @@ USAGE = {
     "infinite eps": ["run", "--eps", "inf"],
     "eps over zero": ["run", "--eps", "8/0"],
     "empty eps": ["run", "--eps", "0.1,,0.2"],
+    "eps twice": ["run", "--eps", "0.5,1/2"],
+    "decimal over a number": ["run", "--eps", "1.5/255"],
     "huge eps": ["run", "--eps", "1e999"],
     "endless eps": ["run", "--eps", "1e-99999999999"],
     "alpha": ["run", "--alpha", "0"],

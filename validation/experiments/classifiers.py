@@ -117,7 +117,7 @@ def nearest(
             answer = points.y[cdist(moved, table, metric).argmin(axis=1)]
             fooled[todo] = answer != points.y[todo]
         progress((k + 1) / rivals.shape[1], "moving points towards other classes")
-    return Result({"lo": float(fooled.mean()), "hi": float(1 - safe.mean())})
+    return Result({"lo": float(fooled.mean()), "hi": float((~safe).mean())})
 
 
 def _nearest(

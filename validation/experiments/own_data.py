@@ -35,9 +35,14 @@ from validation.experiment import (
 from validation.experiments import pipeline
 from validation.verdict import Evidence
 
-# --eps replaces them. Digits have pixels of few grey levels, far apart in the largest one.
-BUDGETS = {"l2": ("0.5", "1", "2"), "linf": ("8/255", "0.1", "0.3"), "l1": ("2", "5", "10")}
-DIGITS = {"l2": ("0.8", "0.9", "1"), "linf": ("0.28", "0.3", "0.32"), "l1": ("3", "3.5", "4")}
+# --eps replaces them. Where a limit is known to be above 0, but not all there is.
+_MNIST = {"l2": ("2.5", "3", "3.5"), "linf": ("0.4", "0.45", "0.5"), "l1": ("20", "25", "30")}
+BUDGETS = {
+    "digits": {"l2": ("0.8", "0.9", "1"), "linf": ("0.28", "0.3", "0.32"), "l1": ("3", "3.5", "4")},
+    "mnist": _MNIST,
+    "fashion-mnist": _MNIST,
+}
+OTHERS = {"l2": ("1", "2", "4"), "linf": ("8/255", "0.1", "0.2"), "l1": ("5", "10", "20")}
 CONFIDENCE = "0.05"  # probability that the limit for the population fails
 TRIPLES = 30_000  # conflicts, up to which sets of three are cheap too
 MOST_CLASSES = 20  # of a table that can still be read
@@ -45,7 +50,7 @@ MOST_CLASSES = 20  # of a table that can still be read
 
 def budgets(options: Options) -> tuple[str, ...]:
     """What the user asked for, or the budgets of the norm."""
-    return options.eps or (DIGITS if options.data == "digits" else BUDGETS)[options.norm]
+    return options.eps or BUDGETS.get(options.data, OTHERS)[options.norm]
 
 
 def _unit(options: Options, kind: str, eps: str) -> Unit:
