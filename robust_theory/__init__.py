@@ -210,6 +210,7 @@ if TYPE_CHECKING:
     from robust_theory.risk import optimal_risk as optimal_risk
     from robust_theory.risk import optimal_risk_of_relation as optimal_risk_of_relation
     from robust_theory.risk import optimal_risks as optimal_risks
+    from robust_theory.sample_limits import held_out_limit as held_out_limit
     from robust_theory.sample_limits import population_lower_bound as population_lower_bound
     from robust_theory.semi_discrete import linear_adversarial_density as linear_adversarial_density
     from robust_theory.semi_discrete import semi_discrete_log_density as semi_discrete_log_density
@@ -372,7 +373,10 @@ _HOMES = {
         "optimal_risks",
         "common_inputs",
     ),
-    "sample_limits": ("population_lower_bound",),
+    "sample_limits": (
+        "held_out_limit",
+        "population_lower_bound",
+    ),
     "threshold": (
         "gaussian_neighbourhood_distance",
         "gaussian_optimal_risk",
