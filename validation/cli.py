@@ -34,7 +34,12 @@ def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     add = shared.add_argument
     add("--suite", choices=("quick", "full"), default="quick", help="how much (default: quick)")
-    add("--data", default="digits", metavar="NAME-or-FILE", help="default: digits")
+    add(
+        "--data",
+        default="digits",
+        metavar="NAME-or-FILE",
+        help="name or .npz, .parquet, IDX file (default: digits)",
+    )
     add("--data-dir", metavar="DIR", help="where the files of a named data set are")
     add("--norm", default="l2", help="of the perturbations: l1, l2, linf (default: l2)")
     add(
