@@ -78,10 +78,9 @@ def _gaussian(t: Fraction) -> float:
 def _log_ratio(pA: Fraction, pB: Fraction) -> float:
     if pB == 0:
         return math.inf
-    ratio = pA / pB
-    value = math.log1p(float(ratio - 1)) if ratio < 2 else math.log(pA) - math.log(pB)
-    # The logarithms of pA and pB have opposite signs, so nothing cancels, or pB is below pA/2.
-    return value - 4 * _U * (value + 2 * abs(math.log(pA)))
+    ratio = min(pA / pB, Fraction(2**1000))
+    value = math.log1p(float(ratio - 1)) if ratio < 2 else math.log(ratio)
+    return value * (1 - 6 * _U)
 
 
 # The paper's, from the ratio of scores: not odd about 1/2.

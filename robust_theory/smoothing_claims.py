@@ -181,12 +181,12 @@ def _statement(text: str) -> Callable[[], str]:
     return lambda: r"\rho \ge " + text
 
 
-_LAPLACE = r"\qquad \psi(p) = -\psi(1-p) = \log(2p),\ p \le \tfrac12"
+_LAPLACE = r"\qquad \psi(p) = -\psi(1-p) = \log(2p),\ p \le \tfrac{1}{2}"
 _NEAR = r"\qquad \psi(p) = -\psi(1-p) = \int_{1/2}^p \frac{dq}"
 LAPLACE_PAPER_RADIUS = Claim(
     name="laplace-flow-radius-paper",
     source="levine2020, Theorem 1, eqs. (9), (18) and (20)",
-    formula=_statement(r"\frac{\sigma}{2\sqrt2}\,\log\frac{p_A}{p_B}"),
+    formula=_statement(r"\frac{\sigma}{2\sqrt{2}}\,\log\frac{p_A}{p_B}"),
     relation=">=",
     value=partial(smoothing_radius, noise="laplace", form="paper"),
     enclosure=partial(_enclosure, noise="laplace", form="paper"),
@@ -196,7 +196,7 @@ LAPLACE_PAPER_RADIUS = Claim(
 LAPLACE_RADIUS = Claim(
     name="laplace-flow-radius",
     source="levine2020, Theorem 1, with the exact worst case of Laplace noise",
-    formula=_statement(r"\frac{\sigma}{2\sqrt2}\,(\psi(p_A) - \psi(p_B))," + _LAPLACE),
+    formula=_statement(r"\frac{\sigma}{2\sqrt{2}}\,(\psi(p_A) - \psi(p_B))," + _LAPLACE),
     relation=">=",
     value=partial(smoothing_radius, noise="laplace", form="tight"),
     enclosure=partial(_enclosure, noise="laplace", form="tight"),
@@ -207,7 +207,7 @@ CYCLE_AWARE_RADIUS = Claim(
     name="cycle-aware-flow-radius",
     source="levine2020, Theorem 1, with what cycles hide",
     formula=_statement(
-        r"\frac{\sigma}{2\sqrt2}\,(\psi(p_A) - \psi(p_B))," + _NEAR + r"{\Phi_c(q)}"
+        r"\frac{\sigma}{2\sqrt{2}}\,(\psi(p_A) - \psi(p_B))," + _NEAR + r"{\Phi_c(q)}"
     ),
     relation=">=",
     value=partial(smoothing_radius, noise="laplace", form="sharp", ground="l1"),
@@ -219,7 +219,7 @@ L2_AWARE_RADIUS = Claim(
     name="l2-aware-flow-radius",
     source="levine2020, Theorem 1 and eq. (19), with what cycles hide",
     formula=_statement(
-        r"\frac{\sigma}{2\sqrt2}\,(\psi(p_A) - \psi(p_B))," + _NEAR + r"{\lambda(q)}"
+        r"\frac{\sigma}{2\sqrt{2}}\,(\psi(p_A) - \psi(p_B))," + _NEAR + r"{\lambda(q)}"
     ),
     relation=">=",
     value=partial(smoothing_radius, noise="laplace", form="sharp", ground="l2"),
@@ -230,7 +230,7 @@ L2_AWARE_RADIUS = Claim(
 PIXEL_RADIUS = Claim(
     name="pixel-laplace-radius",
     source="levine2020, Corollary 1 and eq. (21)",
-    formula=_statement(r"\frac{\sigma}{4\sqrt2}\,(\psi(p_A) - \psi(p_B))," + _LAPLACE),
+    formula=_statement(r"\frac{\sigma}{4\sqrt{2}}\,(\psi(p_A) - \psi(p_B))," + _LAPLACE),
     relation=">=",
     value=partial(smoothing_radius, noise="pixel", form="tight"),
     enclosure=partial(_enclosure, noise="pixel", form="tight"),
@@ -241,8 +241,8 @@ UNIFORM_RADIUS = Claim(
     name="uniform-flow-radius",
     source="levine2020, Lemma 1, for uniform noise",
     formula=lambda: (
-        r"\rho_1 \ge \sqrt3\,\sigma\,(p_A - p_B),"
-        r"\qquad \rho_2 \ge \sqrt{\tfrac32}\,\sigma\,(p_A - p_B)"
+        r"\rho_1 \ge \sqrt{3}\,\sigma\,(p_A - p_B),"
+        r"\qquad \rho_2 \ge \sqrt{\tfrac{3}{2}}\,\sigma\,(p_A - p_B)"
     ),
     relation=">=",
     value=uniform_flow_radius,

@@ -19,6 +19,7 @@ from robust_theory.parallel import parallel_transfer_arguments
 from robust_theory.similarity import hsic
 from validation.experiments import explicit, gibbs, internal, transfer
 from validation.experiments.sampling import Case, instance
+from validation.experiments.smoothing import moved
 
 SAMPLES = 100_000
 HALVES = [0.5, 0.5]
@@ -104,6 +105,19 @@ def of_the_biased_kind(claim: Claim) -> Claim:
         return Interval(value * (1 - 1e-12), value * (1 + 1e-12))
 
     return replace(claim, enclosure=enclosure)
+
+
+def whatever_the_hypotheses(value: float) -> Callable[[Claim], Claim]:
+    """The claim without its hypotheses, with this value."""
+
+    def falsify(claim: Claim) -> Claim:
+        return replace(
+            claim,
+            enclosure=lambda **arguments: Interval(value, value),
+            broken_hypotheses=lambda **arguments: (),
+        )
+
+    return falsify
 
 
 MODELS = "-on-exact-models"
@@ -620,5 +634,78 @@ PLANTED: dict[str, Planted] = {
         "adversarial-generalisation-simulated",
         {"beta": 1000, "n": 500},
         with_value(lambda value, arguments: 2 * value / (1 + arguments["beta"])),
+    ),
+    "laplace-flow-radius-paper": Planted(
+        "laplace-flow-radius-paper-on-four-pixels",
+        moved(0.999, "Laplace 2x2", "edge", "l1", SAMPLES, ground="l1"),
+        scaled(2.5),
+    ),
+    # Noise of standard deviation sigma, radius as if sigma were the scale.
+    "laplace-flow-radius": Planted(
+        "laplace-flow-radius-on-four-pixels",
+        moved(0.999, "Laplace 2x2", "edge", "l1", SAMPLES, ground="l1"),
+        scaled(2**0.5),
+    ),
+    "cycle-aware-flow-radius": Planted(
+        "cycle-aware-flow-radius-on-tiny-images",
+        moved(0.999, "Laplace 2x2", "edge", "l1", 4 * SAMPLES, shape=[2, 2]),
+        scaled(1.2),
+    ),
+    # A diagonal taken to cost no more than an edge.
+    "l2-aware-flow-radius": Planted(
+        "l2-aware-flow-radius-on-four-pixels",
+        moved(0.999, "Laplace 2x2", "diagonal", "l2", SAMPLES, shape=[2, 2]),
+        scaled(2**0.5),
+    ),
+    # Without the factor of Corollary 1.
+    "pixel-laplace-radius": Planted(
+        "pixel-laplace-radius-on-two-pixels",
+        moved(0.9, "Laplace pixels", "pixels", "l2", SAMPLES),
+        scaled(2),
+    ),
+    # Noise that splits a flow which represents the image, taken from pixels to flows as it is.
+    "uniform-flow-radius": Planted(
+        "uniform-flow-radius-on-four-pixels",
+        {"p": 0.9, "sigma": 1, "ground": "l1", "shape": [5, 5], "representation": "split"},
+        whatever_the_hypotheses(3**0.5 * 0.8),
+    ),
+    # The largest resistance of an endless grid, on four pixels.
+    "gaussian-flow-radius": Planted(
+        "gaussian-flow-radius-of-half-spaces",
+        {"p": 0.9, "sigma": 1, "shape": [2, 2]},
+        scaled(1.5**0.5),
+    ),
+    "gaussian-image-radius": Planted(
+        "gaussian-image-radius-of-half-spaces",
+        {"p": 0.9, "covariance": [[1.0, -1.0], [-1.0, 1.0]], "shape": [1, 2]},
+        scaled(1.001),
+    ),
+    # 4 k sigma^2 at the side of the image too.
+    "flow-noise-patch-variance": Planted(
+        "flow-noise-patch-variance-counted",
+        {"rows": 28, "columns": 28, "height": 5, "width": 5, "top": 0, "left": 10},
+        with_value(lambda _, arguments: 4.0 * arguments["height"]),
+    ),
+    "vote-limit-confidence": Planted(
+        "vote-limit-coverage",
+        {"n": 100, "alpha": 0.05, "p": 0.5},
+        with_value(lambda value, _: value + 0.01),
+    ),
+    # An upper limit for the pilot's second class, taken to bound all others.
+    "certificate-confidence": Planted(
+        "certificate-coverage",
+        {
+            "probabilities": [0.4, 0.35, 0.25],
+            "n": 60,
+            "pilot": 10,
+            "alpha": 0.05,
+            "rule": "runner-up",
+        },
+        whatever_the_hypotheses(0.95),
+    ),
+    "sequential-error": Planted(
+        "sequential-error-exactly",
+        {"p": 0.9, "alpha": 0.05, "looks": list(range(1, 200))},
+        scaled(0.5),
     ),
 }

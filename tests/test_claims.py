@@ -15,7 +15,13 @@ import pytest
 import robust_theory
 from robust_theory import CLAIMS, Claim, Interval
 from robust_theory.claim import ANY_NUMBER
-from tests import chapter_arguments, gaussian_arguments, grid_arguments, transport_arguments
+from tests import (
+    chapter_arguments,
+    gaussian_arguments,
+    grid_arguments,
+    smoothing_arguments,
+    transport_arguments,
+)
 
 ROOT = Path(__file__).parent.parent
 
@@ -161,6 +167,8 @@ ARGUMENTS.update(chapter_arguments.ARGUMENTS)
 OUTSIDE.update(chapter_arguments.OUTSIDE)
 ARGUMENTS.update(transport_arguments.ARGUMENTS)
 OUTSIDE.update(transport_arguments.OUTSIDE)
+ARGUMENTS.update(smoothing_arguments.ARGUMENTS)
+OUTSIDE.update(smoothing_arguments.OUTSIDE)
 
 each_claim = pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
 

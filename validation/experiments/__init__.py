@@ -20,11 +20,13 @@ from validation.experiments import (
     propagation,
     risk,
     similarity,
+    smoothing,
     three_classes,
     trained_images,
     trained_risk,
     training,
     transfer,
+    votes,
 )
 
 EXPERIMENTS: tuple[Experiment, ...] = (
@@ -49,4 +51,6 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *gibbs.EXPERIMENTS,
     *bottleneck.EXPERIMENTS,
     *internal.EXPERIMENTS,
+    *smoothing.EXPERIMENTS,
+    *votes.EXPERIMENTS,
 )
