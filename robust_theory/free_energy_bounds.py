@@ -99,8 +99,8 @@ def free_energy_upper_limit(
         bound = math.log1p(math.expm1(rate * top) * limit) / rate * (1 + 24 * _U)
     else:  # the same without the overflow of its exponential
         bound = top + math.log(math.exp(-rate * top) - limit * math.expm1(-rate * top)) / rate
-        bound += 24 * _U * top
-    # Every step but the last is accurate to a few roundings, and 1 / lam is at most B there.
+        bound += 10 * _U / rate + 4 * _U * top
+    # Every step is accurate to a few roundings of its own size.
     return min(bound, top)
 
 
