@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 from torch import nn
 
+from empirical.layers import read_layers
+
 Floats = NDArray[np.float64]
 Activation = Literal["identity", "relu", "sigmoid"]
 
@@ -48,41 +50,21 @@ class AffineLayer:
 def affine_layers(*modules: nn.Module) -> tuple[AffineLayer, ...]:
     """Return the layers of ``modules[-1](... modules[0](z))`` on vectors z, weights in float64.
 
-    Reads Linear, ReLU, Sigmoid and, without effect on the row-major vector, Flatten, Unflatten,
-    Identity and Dropout (evaluation mode), in Sequential modules of any depth.
+    As `empirical.layers.read_layers`, with all weights dense. The first layer must be Linear.
 
     Raises
     ------
     ValueError
-        Another kind of module, an activation before the first Linear, or sizes that do not chain.
+        Another kind of module or activation, or sizes that do not chain.
     """
-    layers: list[AffineLayer] = []
-    for module in (leaf for part in modules for leaf in _leaves(part)):
-        if isinstance(module, nn.Linear):
-            weight = module.weight.detach().cpu().double().numpy()
-            zero = np.zeros(len(weight))
-            bias = zero if module.bias is None else module.bias.detach().cpu().double().numpy()
-            layers.append(AffineLayer(weight, bias))
-        elif isinstance(module, nn.ReLU | nn.Sigmoid):
-            if not layers:
-                raise ValueError(f"modules must begin with a Linear layer, got {module}")
-            activation: Activation = "relu" if isinstance(module, nn.ReLU) else "sigmoid"
-            last = layers.pop() if layers[-1].activation == "identity" else None
-            width = len(layers[-1].bias) if last is None else 0
-            weight, bias = (
-                (np.eye(width), np.zeros(width)) if last is None else (last.weight, last.bias)
-            )
-            layers.append(AffineLayer(weight, bias, activation))
-        elif not isinstance(module, nn.Flatten | nn.Unflatten | nn.Identity | nn.Dropout):
-            raise ValueError(f"modules must be made of Linear, ReLU and Sigmoid, got {module}")
+    layers = []
+    for layer in read_layers(nn.Sequential(*modules)):
+        if layer.activation not in ("identity", "relu", "sigmoid"):
+            name = layer.activation.title()
+            raise ValueError(f"modules must be made of Linear, ReLU and Sigmoid, got {name}")
+        layers.append(AffineLayer(layer.dense().weight, layer.bias, layer.activation))
     check_layers(layers)
     return tuple(layers)
-
-
-def _leaves(module: nn.Module) -> list[nn.Module]:
-    if isinstance(module, nn.Sequential):
-        return [leaf for child in module for leaf in _leaves(child)]
-    return [module]
 
 
 def check_layers(layers: Sequence[AffineLayer]) -> None:

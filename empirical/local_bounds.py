@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from empirical.layers import Layer
-from empirical.spectral import UNIT, spectral_norm_above
+from empirical.spectral import UNIT
+from robust_theory.operator_norms import spectral_norm_above
 
 ALLOWANCE = 1e-9  # relative; sums of at most 10^5 terms in double precision err by less
 
@@ -34,7 +35,7 @@ def move_above(layers: list[Layer], z: np.ndarray, t: float) -> np.ndarray:
         C, R = (low + high) / 2, (high - low) / 2 * (1 + ALLOWANCE) + 4 * UNIT * high
         value = layer.apply(value)
         value_error += 8 * UNIT * np.abs(value)
-        if layer.activation is not None:
+        if layer.activation != "identity":
             center = center.scaled(C)
             carried = [(Q.scaled(C), s) for Q, s in carried]
             identity = np.broadcast_to(np.eye(len(layer.bias)), (n, *absolute.shape[:1] * 2))

@@ -12,56 +12,11 @@ import torch
 from torch import nn
 
 from empirical.resnets import Residual
+from robust_theory.operator_norms import spectral_norm_above
 
 UNIT = 2.0**-53
-MARGIN = 1e-9  # above the computed eigenvalue, where the factorisation is tried
 GRID = 24  # frequencies per period, over the degree of the symbol: 1/cos^2 of pi/24 is 1.7 %
 SHAPES = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout, nn.Dropout2d)
-
-
-def spectral_norm_above(matrices: np.ndarray) -> np.ndarray:
-    """Return upper bounds of the largest singular values of (..., m, n) matrices, real or complex.
-
-    With G = A^H A and c a little above its largest eigenvalue, the Cholesky factorisation of
-    c I - G runs to completion only if no eigenvalue of c I - G is less than minus
-    gamma trace(c I - G); so |A|^2 <= c + gamma trace(c I - G) + the error of G.
-
-    Notes
-    -----
-    Source: rump2006, Theorem 2.3.
-    """
-    A = np.asarray(matrices)
-    A = A.astype(np.complex128 if A.dtype.kind == "c" else np.float64)
-    if not np.isfinite(A).all():
-        raise ValueError("weights must be finite")
-    if A.shape[-1] > A.shape[-2]:
-        A = A.swapaxes(-1, -2).conj()
-    flat = A.reshape(-1, *A.shape[-2:])
-    return np.array([_norm_above(a) for a in flat]).reshape(A.shape[:-2])
-
-
-def _norm_above(A: np.ndarray) -> float:
-    m, n = A.shape
-    scale = float(np.abs(A).max(initial=0.0))
-    if scale == 0:
-        return 0.0
-    scale = 2.0 ** math.frexp(scale)[1]  # a power of 2: dividing by it is exact
-    A = A / scale
-    frobenius = float(np.square(np.abs(A)).sum()) * (1 + 8 * (m * n + 1) * UNIT)
-    G = A.conj().T @ A
-    # 4: a complex product counts as four real ones and their sums.
-    forming = 4 * (m + 4) * UNIT * frobenius
-    top = float(np.linalg.eigvalsh(G)[-1])
-    for excess in (MARGIN, 1e-7, 1e-5):
-        c = top * (1 + excess) + 1e-300
-        try:
-            np.linalg.cholesky(c * np.eye(n) - G)
-        except np.linalg.LinAlgError:
-            continue
-        gamma = 8 * (n + 4) * UNIT
-        square = c + gamma * n * c * (1 + gamma) + forming
-        return float(math.sqrt(min(square, frobenius)) * (1 + 8 * UNIT) * scale)
-    return float(math.sqrt(frobenius) * (1 + 8 * UNIT) * scale)
 
 
 def convolution_norm_above(kernel: np.ndarray, stride: tuple[int, int] = (1, 1)) -> float:

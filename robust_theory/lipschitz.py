@@ -18,6 +18,7 @@ import numpy as np
 from robust_theory.arguments import Floats, broken, exact_rational
 from robust_theory.arithmetic import enclose
 from robust_theory.claim import A_DISTANCE, Claim, Interval
+from robust_theory.finite_problems import around
 from robust_theory.operator_norms import spectral_norm_above
 from robust_theory.relaxations import (
     Region,
@@ -58,7 +59,11 @@ def lipschitz_radius(logits: Any, label: int, lipschitz: Any, norm: Any = "l2") 
     Source: chapter17, section 17.4.2, without its constant c; tsuzuku2018, Proposition 1, for l2.
     """
     lead, L, kind = _read(logits, label, lipschitz, norm)
-    return max(0.0, enclose(_radius, lead, L, _SQUARED[kind]).lo) if lead > 0 else 0.0
+    if lead <= 0:
+        return 0.0
+    if kind == "l2":
+        return enclose(_radius, lead, L, 2).lo
+    return around(lead / L / (2 if kind == "linf" else 1)).lo
 
 
 def lipschitz_constant(layers: Any, norm: Any = "l2") -> float:

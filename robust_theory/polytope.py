@@ -45,15 +45,23 @@ class PolytopeMargins:
 
 
 def polytope_margins(
-    network: Network, label: int, before: list[Bounds], region: Region
+    network: Network,
+    label: int,
+    before: list[Bounds],
+    region: Region,
+    *,
+    enough: float = np.inf,
 ) -> PolytopeMargins:
-    """Solve a linear program for each rival of `label`, between the given bounds of the layers."""
+    """Solve a linear program for each rival of `label`, between the given bounds of the layers.
+
+    Where a linear bound is at least `enough` no program is solved, and `optimum` is that bound.
+    """
     lower = linear_margins(network, label, before, region)
-    optimum = np.full(network.outputs, np.inf)
+    optimum = np.where(lower >= enough, lower, np.inf)
     usual = [relu_lines(bounds) for bounds in before]
     program = _Program(network, before, usual, region)
     for rival in range(network.outputs):
-        if rival == label:
+        if rival == label or lower[rival] >= enough:
             continue
         row = np.zeros((1, network.outputs))
         row[0, label], row[0, rival] = 1.0, -1.0

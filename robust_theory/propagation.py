@@ -27,7 +27,7 @@ from robust_theory.affine_bounds import linear_bounds, linear_margins
 from robust_theory.arguments import Floats, exact_rational
 from robust_theory.lipschitz import lipschitz_margins
 from robust_theory.polytope import polytope_margins
-from robust_theory.relaxations import Region, interval_bounds, interval_margins, read_region
+from robust_theory.relaxations import TINY, Region, interval_bounds, interval_margins, read_region
 from robust_theory.relu_networks import Network, read_label, read_network, read_point
 from robust_theory.semidefinite import semidefinite_margins
 
@@ -133,7 +133,7 @@ def certified_radius(
 
     def certified(multiple: int) -> bool:
         region = read_region(x, multiple * step, norm)
-        return bool(_margins(network, y, region, kind).min() > 0)
+        return bool(_margins(network, y, region, kind, enough=TINY).min() > 0)
 
     most = int(LARGEST / step)  # a power of 2
     low, high = 0, 1
@@ -147,7 +147,10 @@ def certified_radius(
     return float(low * step)
 
 
-def _margins(network: Network, label: int, region: Region, method: Method) -> Floats:
+def _margins(
+    network: Network, label: int, region: Region, method: Method, enough: float = math.inf
+) -> Floats:
+    """Margins; better ones only of the rivals whose linear bound is below `enough`."""
     if method == "lipschitz":
         return lipschitz_margins(network, label, region)
     if method == "interval":
@@ -156,8 +159,8 @@ def _margins(network: Network, label: int, region: Region, method: Method) -> Fl
     if method == "linear":
         return linear_margins(network, label, before, region)
     if method == "polytope":
-        return polytope_margins(network, label, before, region).lower
-    return semidefinite_margins(network, label, before, region).lower
+        return polytope_margins(network, label, before, region, enough=enough).lower
+    return semidefinite_margins(network, label, before, region, enough=enough).lower
 
 
 def _read_method(method: Any) -> Method:

@@ -60,9 +60,14 @@ class _Linear:
 
 
 def semidefinite_margins(
-    network: Network, label: int, before: list[Bounds], region: Region
+    network: Network,
+    label: int,
+    before: list[Bounds],
+    region: Region,
+    *,
+    enough: float = np.inf,
 ) -> SemidefiniteMargins:
-    """Solve a semidefinite program for each rival of `label`.
+    """Solve a semidefinite program for each rival whose bound by the polytope is below `enough`.
 
     Raises
     ------
@@ -75,10 +80,10 @@ def semidefinite_margins(
     if n > MOST_UNITS:
         raise ValueError(f"the network must have at most {MOST_UNITS} units, got {n}")
     program = _Program(network, before, region, n)
-    lower = polytope_margins(network, label, before, region).lower
-    optimum = np.full(network.outputs, np.inf)
+    lower = polytope_margins(network, label, before, region, enough=enough).lower
+    optimum = np.where(lower >= enough, lower, np.inf)
     for rival in range(network.outputs):
-        if rival != label:
+        if rival != label and lower[rival] < enough:
             proved, optimum[rival] = program.minimise(program.margin(label, rival))
             lower[rival] = max(lower[rival], proved)
     return SemidefiniteMargins(lower, optimum)

@@ -150,7 +150,10 @@ def excess_risk_bound(
     neighbours: Any,
     weights: Any = None,
 ) -> float:
-    """Twice the largest generalisation gap in the class, at most 1; bounds the optimisation error."""
+    """Twice the largest generalisation gap in the class, and at most 1.
+
+    The optimisation error of the minimiser on the sample is not above it.
+    """
     problem = finite_problem(points, labels, neighbours, weights)
     return float(_twice_largest_gap(problem, read_sequence(sample, "sample"), hypotheses))
 

@@ -96,8 +96,8 @@ def _excess(
     weights = np.array(problem["weights"], np.float64)
     drawn = parameters.get("sample")
     if drawn is None:
-        chosen = rng.choice(len(weights), size=parameters["drawn"], p=weights / weights.sum())
-        drawn = [int(atom) for atom in chosen]
+        size = (parameters["drawn"],)
+        drawn = [int(atom) for atom in rng.choice(len(weights), size, p=weights / weights.sum())]
     H = parameters.get("hypotheses") or _thresholds(len(problem["neighbours"]))
     counts = np.bincount(np.array(drawn), minlength=len(weights))
     on_sample = [_risk({**problem, "weights": counts.tolist()}, np.array(h)) for h in H]
