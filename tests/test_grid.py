@@ -270,6 +270,8 @@ def test_8_bit_images_are_proved_optimal_in_rationals(n, sparse):
     assert abs(floats.value - result.value) <= AGREE * diameter((n, n))
     l2 = grid_wasserstein(x, y, "l2", normalise=True)
     wide = grid_wasserstein(x, y, "l2", normalise=True, method="eight-neighbours")
+    assert l2.verify()
+    assert wide.verify()
     assert wide.lower <= l2.value <= wide.upper
 
 
@@ -278,8 +280,8 @@ def test_sizes_choose_the_method():
         return grid_wasserstein(np.zeros(shape), np.zeros(shape), ground).method
 
     assert chosen(9, "l1") == chosen((1, 9), "l2") == chosen((9, 1, 3), "l2") == "cumulative"
-    assert chosen((64, 64), "l1") == "potential"
-    assert chosen((128, 128), "l1") == "flow-ipm"
+    assert chosen((128, 128), "l1") == "potential"
+    assert chosen((129, 128), "l1") == "flow-ipm"
     assert chosen((64, 64), "l2") == "transport"
     assert chosen((65, 64), "l2") == "eight-neighbours"
 
@@ -425,6 +427,12 @@ def test_a_batch_is_one_by_one():
     x = rng.integers(0, 9, (3, 4, 4))
     results = grid_wasserstein_batch(x, x[:, ::-1], exact=True)
     assert [r.value for r in results] == [grid_wasserstein(a, a[::-1], exact=True).value for a in x]
+    assert {r.method for r in results} == {"potential"}
+    many = grid_wasserstein_batch([x[0]] * 250, [x[1]] * 250, normalise=True)
+    assert {r.method for r in many} == {"transport"}
+    lines = grid_wasserstein_batch([x[0, 0]] * 250, [x[0, 0, ::-1]] * 250)
+    assert {r.method for r in lines} == {"cumulative"}
+    assert grid_wasserstein_batch([], []) == ()
     with pytest.raises(ValueError, match="shorter"):
         grid_wasserstein_batch(x, x[:2])
 
