@@ -147,7 +147,20 @@ def test_the_paper_table_has_its_layout_and_numbers():
         "digits/classifier-mlp": Result({"accuracy": 0.97}),
     }
     made = trained_images.table(
-        {"data": "digits", "networks": ["mlp", "resnet18"], "taken": ["mlp"]},
+        {
+            "data": "digits",
+            "generator": "vae",
+            "networks": ["mlp", "resnet18"],
+            "taken": ["mlp"],
+            "keys": {
+                "generator": "digits/generator",
+                "modulus": "digits/modulus",
+                "mlp classifier": "digits/classifier-mlp",
+                "mlp counts": "digits/class-counts-mlp",
+                "mlp radii": "digits/latent-radii-mlp",
+                "mlp images": "digits/image-radii-mlp",
+            },
+        },
         inputs,
         0,
         lambda *_: None,
@@ -163,13 +176,62 @@ def test_the_paper_table_has_its_layout_and_numbers():
     assert table.rows[3][1] == pytest.approx(0.125 / 4)
 
 
-def test_large_networks_are_skipped_on_a_cpu_and_nothing_of_them_is_carried_out():
+def test_what_takes_hours_is_skipped_on_a_cpu_and_nothing_of_it_is_carried_out():
     chosen = plan(["fooling-quantile-of-trained-networks"], Options(suite="full"))
-    skipped = {row.instance.parameters["network"] for row in chosen.rows if row.instance.skipped}
-    assert skipped == set(pipeline.LARGE)
-    assert not any(network in unit.key for unit in chosen.units for network in pipeline.LARGE)
+    taken = {
+        (row.instance.parameters["generator"], row.instance.parameters["network"])
+        for row in chosen.rows
+        if not row.instance.skipped
+    }
+    assert taken == {("vae", "lenet")}
+    hours = [row.instance.skipped for row in chosen.rows if row.instance.skipped]
+    assert all("hours on a CPU" in words for words in hours)
+    left = (*pipeline.LARGE, "dcgan")
+    assert not any(name in unit.key for unit in chosen.units for name in left)
     on_gpu = plan(["fooling-quantile-of-trained-networks"], Options(suite="full", device="cuda"))
     assert not any(row.instance.skipped for row in on_gpu.rows)
+    assert {"mnist/generator", "mnist/generator-on-dcgan"} <= {
+        unit.key
+        for unit in plan(
+            ["fooling-quantile-of-trained-networks"],
+            Options(suite="full", device="cuda", data="mnist"),
+        ).units
+    }
+
+
+def test_the_full_table_has_one_half_for_each_generator():
+    name = "image-fooling-probability-of-trained-networks"
+    on_gpu = plan([name], Options(suite="full", device="cuda"))
+    assert [unit.key for unit in on_gpu.tables] == ["digits/table-1", "digits/table-1-dcgan"]
+    for unit in on_gpu.tables:
+        assert set(unit.parameters["keys"].values()) == {need.key for need in unit.needs}
+    on_cpu = plan([name], Options(suite="full"))
+    assert [unit.key for unit in on_cpu.tables] == ["digits/table-1"]
+
+
+def test_a_dcgan_generates_the_data_of_every_unit():
+    quiet = {"data": "digits", "data_dir": None, "device": "cpu"}
+
+    def silent(done, words):
+        return None
+
+    made = {
+        "digits/generator-on-dcgan": pipeline.train_generator(
+            {**quiet, "generator": "dcgan", "latent_dimension": 5, "epochs": 1}, {}, 1, silent
+        ),
+        "digits/classifier-linear": pipeline.train_classifier(
+            {**quiet, "network": "linear", "epochs": 2}, {}, 2, silent
+        ),
+    }
+    attacked = {**quiet, "network": "linear", "n": 20}
+    radii = pipeline.attack_latent(attacked, made, 3, silent).arrays["radii"]
+    assert radii.shape == (20,)
+    assert (radii > 0).all()
+    counts = pipeline.count_classes({**attacked, "n": 500}, made, 4, silent).arrays["counts"]
+    assert counts.sum() == 500
+    modulus = pipeline.measure_modulus({"n": 3, "t": 0.25}, made, 5, silent)
+    assert (modulus.arrays["below"] <= modulus.arrays["above"]).all()
+    assert (modulus.arrays["above"] >= 0.25 * modulus.values["lipschitz_from_above"]).all()
 
 
 def test_tables_are_made_when_a_row_of_their_experiment_is_chosen():

@@ -83,19 +83,19 @@ def _on_exact_models(claim: Claim, name: str, statistic: Statistic, **words_: An
 
 
 def _trained(name: str, values: tuple[Json, ...]) -> Callable[[Options], tuple[Instance, ...]]:
-    """Every trained classifier at every value of one more parameter."""
+    """Every trained classifier on every generator, at every value of one more parameter."""
 
     def of(options: Options) -> tuple[Instance, ...]:
         pipeline.check_l2(options)
         chosen: tuple[Json, ...] = options.eps if name == "eps" and options.eps else values
         return tuple(
             Instance(
-                f"{pipeline.data_name(options)}-{network}" + (f"-at-{value}" if name else ""),
-                {"network": network, **({name: value} if name else {})},
-                pipeline.units(options, network),
-                pipeline.left_out(options, network),
+                pipeline.case_name(options, network, generator) + (f"-at-{value}" if name else ""),
+                {"network": network, "generator": generator, **({name: value} if name else {})},
+                pipeline.units(options, network, generator),
+                pipeline.left_out(options, network, generator),
             )
-            for network in pipeline.networks(options)
+            for generator, network in pipeline.pairs(options)
             for value in chosen
         )
 

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     from torch import nn
 
     from empirical.data import Dataset
-    from empirical.networks import Autoencoder
+    from empirical.networks import Adversarial, Autoencoder
 
 # The paper's classifiers, which the full suite takes, and small ones for the quick suite.
 NETWORKS = {"quick": ("linear", "mlp", "cnn"), "full": ("lenet", "resnet18", "resnet101")}
-LARGE = ("resnet18", "resnet101")  # hours on a CPU
+GENERATORS = {"quick": ("vae",), "full": ("vae", "dcgan")}
+# Training, counting and attacking on images of 28x28, on one core.
+CPU_HOURS = {"resnet18": 7, "resnet101": 30, "dcgan": 1.5}
+GENERATOR_EPOCHS = {"vae": {"quick": 60, "full": 10}, "dcgan": {"full": 25}}
+LARGE = ("resnet18", "resnet101")
 FILES = (".npz", ".parquet", "ubyte", "ubyte.gz")  # how the user's own files end
 MODULUS_RADIUS = 0.25  # l2 in latent space, fixed before any generator was trained
 LATENT_DIMENSION = {"quick": 16, "full": 100}
@@ -35,10 +39,22 @@ def networks(options: Options) -> tuple[str, ...]:
     return NETWORKS[options.suite]
 
 
-def left_out(options: Options, network: str) -> str:
-    """Why the budget leaves a classifier out; nothing when it does not."""
-    if network in LARGE and options.device == "cpu":
-        return f"{network} takes hours on a CPU; add --device cuda"
+def pairs(options: Options) -> tuple[tuple[str, str], ...]:
+    """Every generator of the suite with every classifier."""
+    return tuple(
+        (generator, network)
+        for generator in GENERATORS[options.suite]
+        for network in networks(options)
+    )
+
+
+def left_out(options: Options, network: str, generator: str = "vae") -> str:
+    """Why the budget leaves a classifier, or its attack through a generator, out; nothing when it
+    does not.
+    """
+    for name in (network, generator):
+        if name in CPU_HOURS and options.device == "cpu":
+            return f"{name} takes about {CPU_HOURS[name]} hours on a CPU; add --device cuda"
     return ""
 
 
@@ -55,46 +71,56 @@ def data_name(options: Options) -> str:
     return Path(options.data).stem
 
 
-def units(options: Options, network: str) -> tuple[Unit, ...]:
+def case_name(options: Options, network: str, generator: str = "vae") -> str:
+    """Data set and classifier, and the generator where it is not the autoencoder."""
+    return f"{data_name(options)}-{network}" + _suffix(generator)
+
+
+def _suffix(generator: str) -> str:
+    return "" if generator == "vae" else f"-on-{generator}"
+
+
+def units(options: Options, network: str, generator: str = "vae") -> tuple[Unit, ...]:
     """The class counts and the latent attack radii of one classifier, and what they need."""
     full = options.suite == "full"
-    generator, classifier = generator_unit(options), classifier_unit(options, network)
+    needs = generator_unit(options, generator), classifier_unit(options, network)
     parameters = {**source(options), "network": network}
+    name = network + _suffix(generator)
     return (
         Unit(
-            f"{data_name(options)}/class-counts-{network}",
+            f"{data_name(options)}/class-counts-{name}",
             "validation.experiments.pipeline:count_classes",
             {**parameters, "n": 200_000},
-            (generator, classifier),
+            needs,
         ),
         Unit(
-            f"{data_name(options)}/latent-radii-{network}",
+            f"{data_name(options)}/latent-radii-{name}",
             "validation.experiments.pipeline:attack_latent",
             {**parameters, "n": 1_000 if full else 2_000},
-            (generator, classifier),
+            needs,
             accelerated=True,
         ),
     )
 
 
-def image_unit(options: Options, network: str) -> Unit:
+def image_unit(options: Options, network: str, generator: str = "vae") -> Unit:
     """Image attack radii of one classifier, in distribution and unconstrained."""
     return Unit(
-        f"{data_name(options)}/image-radii-{network}",
+        f"{data_name(options)}/image-radii-{network}{_suffix(generator)}",
         "validation.experiments.pipeline:attack_images",
         {**source(options), "network": network, "n": 300},
-        (generator_unit(options), classifier_unit(options, network)),
+        (generator_unit(options, generator), classifier_unit(options, network)),
         accelerated=True,
     )
 
 
-def modulus_unit(options: Options) -> Unit:
+def modulus_unit(options: Options, generator: str = "vae") -> Unit:
     """How far the generator moves images: from below by ascent, from above by its layers."""
     return Unit(
-        f"{data_name(options)}/modulus",
+        f"{data_name(options)}/modulus{_suffix(generator)}",
         "validation.experiments.pipeline:measure_modulus",
         {**source(options), "n": 400, "t": MODULUS_RADIUS},
-        (generator_unit(options),),
+        (generator_unit(options, generator),),
         accelerated=True,
     )
 
@@ -124,15 +150,16 @@ def pair_units(options: Options, first: str, second: str) -> tuple[Unit, ...]:
     )
 
 
-def generator_unit(options: Options) -> Unit:
-    """The variational autoencoder whose decoder generates the data."""
+def generator_unit(options: Options, generator: str = "vae") -> Unit:
+    """The variational autoencoder, or the adversarial network, whose decoder generates the data."""
     return Unit(
-        f"{data_name(options)}/generator",
+        f"{data_name(options)}/generator{_suffix(generator)}",
         "validation.experiments.pipeline:train_generator",
         {
             **source(options),
+            "generator": generator,
             "latent_dimension": LATENT_DIMENSION[options.suite],
-            "epochs": 10 if options.suite == "full" else 60,
+            "epochs": GENERATOR_EPOCHS[generator][options.suite],
         },
         accelerated=True,
     )
@@ -172,20 +199,24 @@ def _sha256(path: str) -> str:
 def train_generator(
     parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, progress: Progress
 ) -> Result:
-    """Train the variational autoencoder whose decoder generates the data."""
+    """Train the network whose decoder generates the data."""
     from empirical import data, train
+    from empirical.networks import Autoencoder
 
     dataset = data.load(parameters["data"], parameters["data_dir"])
-    network = _autoencoder(dataset.shape, parameters["latent_dimension"], seed)
-    record = train.train_vae(
-        network,
-        dataset,
-        epochs=parameters["epochs"],
-        seed=seed,
-        device=parameters["device"],
-        progress=progress,
-    )
-    values = {"loss": record.loss, "latent_dimension": parameters["latent_dimension"]}
+    kind, dimension = parameters["generator"], parameters["latent_dimension"]
+    network = _generative(kind, dataset.shape, dimension, seed)
+    how = {
+        "epochs": parameters["epochs"],
+        "seed": seed,
+        "device": parameters["device"],
+        "progress": progress,
+    }
+    if isinstance(network, Autoencoder):
+        record = train.train_vae(network, dataset, **how)
+    else:
+        record = train.train_dcgan(network, dataset, **how)
+    values = {"loss": record.loss, "latent_dimension": dimension, "generator": kind}
     return Result({**values, **_shape(dataset)}, _to_arrays(network))
 
 
@@ -299,7 +330,11 @@ def attack_jointly(
 def measure_modulus(
     parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, progress: Progress
 ) -> Result:
-    """Bound how far the generator moves images: everywhere, near sampled points, from below."""
+    """Bound how far the generator moves images: everywhere, near sampled points, from below.
+
+    Near sampled points the layers of a convolutional generator are too wide to be bounded by more
+    than the product of their norms.
+    """
     from empirical.modulus import (
         lipschitz_from_above,
         local_modulus_from_above,
@@ -308,11 +343,16 @@ def measure_modulus(
 
     generator, dimension = _generator(inputs)
     z = np.random.default_rng(seed).standard_normal((parameters["n"], dimension))
-    above = local_modulus_from_above(generator, z, parameters["t"], progress=progress)
+    constant = lipschitz_from_above(generator).value
+    if _trained_generator(inputs).values["generator"] == "vae":
+        found = local_modulus_from_above(generator, z, parameters["t"], progress=progress)
+        above = found.value
+    else:
+        above = np.full(len(z), np.nextafter(constant * parameters["t"], np.inf))
     below = modulus_from_below(generator, z, parameters["t"], progress=progress)
     return Result(
-        {"lipschitz_from_above": lipschitz_from_above(generator).value, "t": parameters["t"]},
-        {"above": above.value, "below": below.value},
+        {"lipschitz_from_above": constant, "t": parameters["t"]},
+        {"above": above, "below": below.value},
     )
 
 
@@ -345,11 +385,15 @@ def _generator(inputs: Mapping[str, Result]) -> tuple[nn.Module, int]:
     """The double-precision generator and its latent dimension."""
     from empirical.networks import from_arrays
 
-    trained = next(r for key, r in inputs.items() if key.endswith("/generator"))
+    trained = _trained_generator(inputs)
     shape, dimension = tuple(trained.values["shape"]), trained.values["latent_dimension"]
-    network = _autoencoder(shape, dimension, 0)
+    network = _generative(trained.values["generator"], shape, dimension, 0)
     from_arrays(network, trained.arrays)
     return network.decoder.double().eval(), dimension
+
+
+def _trained_generator(inputs: Mapping[str, Result]) -> Result:
+    return next(r for key, r in inputs.items() if "/generator" in key)
 
 
 def _classifier(inputs: Mapping[str, Result], name: str) -> nn.Module:
@@ -365,11 +409,13 @@ def _classes(inputs: Mapping[str, Result]) -> int:
     return int(next(r for r in inputs.values() if "classes" in r.values).values["classes"])
 
 
-def _autoencoder(shape: tuple[int, int, int], dimension: int, seed: int) -> Autoencoder:
-    from empirical.networks import Autoencoder, build
+def _generative(
+    kind: str, shape: tuple[int, int, int], dimension: int, seed: int
+) -> Autoencoder | Adversarial:
+    from empirical.networks import Adversarial, Autoencoder, build
 
-    network = build("vae", shape, 0, seed, latent_dimension=dimension)
-    assert isinstance(network, Autoencoder)
+    network = build(kind, shape, 0, seed, latent_dimension=dimension)
+    assert isinstance(network, Autoencoder | Adversarial)
     return network
 
 

@@ -25,24 +25,30 @@ from validation.experiments import radii as evidence
 
 FAILURE = 0.05  # share of latent points at which the generator may move further; fixed beforehand
 QUANTILE = 0.25  # of the paper's Table 1
+GENERATORS = {"vae": "variational autoencoder", "dcgan": "DCGAN"}
 
 
-def _units(options: Options, network: str) -> tuple[Unit, ...]:
-    counts, _ = pipeline.units(options, network)
-    return (counts, pipeline.image_unit(options, network), pipeline.modulus_unit(options))
+def _units(options: Options, network: str, generator: str) -> tuple[Unit, ...]:
+    counts, _ = pipeline.units(options, network, generator)
+    return (
+        counts,
+        pipeline.image_unit(options, network, generator),
+        pipeline.modulus_unit(options, generator),
+    )
 
 
 def _rows(options: Options, *variants: str) -> tuple[Instance, ...]:
     pipeline.check_l2(options)
     return tuple(
         Instance(
-            f"{pipeline.data_name(options)}-{network}-{variant}",
-            {"network": network, "modulus": variant},
-            _units(options, network),
-            pipeline.left_out(options, network),
+            f"{pipeline.case_name(options, network, generator)}-{variant}",
+            {"network": network, "generator": generator, "modulus": variant},
+            _units(options, network, generator),
+            pipeline.left_out(options, network, generator),
         )
-        for network in pipeline.networks(options)
+        for generator, network in pipeline.pairs(options)
         for variant in variants
+        if generator == "vae" or variant == "everywhere"  # local bounds need narrow layers
     )
 
 
@@ -104,26 +110,49 @@ def _mean(
 # ------------------------------------------------------------------- the paper's table
 
 
-def _table_unit(options: Options) -> tuple[Unit, ...]:
+def _table_units(options: Options) -> tuple[Unit, ...]:
+    """One table for each generator of which the budget leaves something."""
     pipeline.check_l2(options)
-    taken = [n for n in pipeline.networks(options) if not pipeline.left_out(options, n)]
-    needs: list[Unit] = [pipeline.generator_unit(options), pipeline.modulus_unit(options)]
+    return tuple(
+        _table_unit(options, generator, taken)
+        for generator in pipeline.GENERATORS[options.suite]
+        if (
+            taken := [
+                network
+                for network in pipeline.networks(options)
+                if not pipeline.left_out(options, network, generator)
+            ]
+        )
+    )
+
+
+def _table_unit(options: Options, generator: str, taken: list[str]) -> Unit:
+    modulus = pipeline.modulus_unit(options, generator)
+    needs: list[Unit] = [pipeline.generator_unit(options, generator), modulus]
+    keys = {"generator": needs[0].key, "modulus": modulus.key}
     for network in taken:
-        counts, radii = pipeline.units(options, network)
-        needs += [
-            pipeline.classifier_unit(options, network),
-            counts,
-            radii,
-            pipeline.image_unit(options, network),
-        ]
+        counts, radii = pipeline.units(options, network, generator)
+        classifier = pipeline.classifier_unit(options, network)
+        found = pipeline.image_unit(options, network, generator)
+        needs += [classifier, counts, radii, found]
+        keys |= {
+            f"{network} classifier": classifier.key,
+            f"{network} counts": counts.key,
+            f"{network} radii": radii.key,
+            f"{network} images": found.key,
+        }
     name = pipeline.data_name(options)
-    return (
-        Unit(
-            f"{name}/table-1",
-            "validation.experiments.trained_images:table",
-            {"data": name, "networks": list(pipeline.networks(options)), "taken": taken},
-            tuple(needs),
-        ),
+    return Unit(
+        f"{name}/table-1" + ("" if generator == "vae" else f"-{generator}"),
+        "validation.experiments.trained_images:table",
+        {
+            "data": name,
+            "generator": generator,
+            "networks": list(pipeline.networks(options)),
+            "taken": taken,
+            "keys": keys,
+        },
+        tuple(needs),
     )
 
 
@@ -131,8 +160,8 @@ def table(
     parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, progress: Progress
 ) -> Result:
     """The paper's Table 1: 25 % quantiles of normalised radii next to what theory allows."""
-    name, networks = parameters["data"], parameters["networks"]
-    dimension = inputs[f"{name}/generator"].values["latent_dimension"]
+    name, networks, keys = (parameters[word] for word in ("data", "networks", "keys"))
+    dimension = inputs[keys["generator"]].values["latent_dimension"]
     root = np.sqrt(dimension)
     error: list[float | None] = []
     measured: dict[str, list[float | None]] = {"z": [], "in": [], "out": []}
@@ -142,17 +171,17 @@ def table(
             for column in (error, *measured.values()):
                 column.append(None)
             continue
-        error.append(1 - inputs[f"{name}/classifier-{network}"].values["accuracy"])
-        radii = inputs[f"{name}/latent-radii-{network}"].arrays["radii"]
-        found = inputs[f"{name}/image-radii-{network}"].arrays
-        counts = inputs[f"{name}/class-counts-{network}"].arrays["counts"]
+        error.append(1 - inputs[keys[f"{network} classifier"]].values["accuracy"])
+        radii = inputs[keys[f"{network} radii"]].arrays["radii"]
+        found = inputs[keys[f"{network} images"]].arrays
+        counts = inputs[keys[f"{network} counts"]].arrays["counts"]
         measured["z"].append(_quantile(radii) / root)
         measured["in"].append(_quantile(found["in_distribution"] / found["norms"]))
         measured["out"].append(_quantile(found["unconstrained"] / found["norms"]))
         limits.append(latent.fooling_quantile(counts, QUANTILE) / root)
         norms.append(float(np.mean(found["norms"])))
         classes = int(np.count_nonzero(counts))
-    above = inputs[f"{name}/modulus"].arrays["above"]
+    above = inputs[keys["modulus"]].arrays["above"]
     image_limit = float(np.quantile(above, 1 - FAILURE)) / float(np.mean(norms))
     ceiling = _simplex_quantile(classes) / root
     limit = max(limits)
@@ -183,7 +212,8 @@ def table(
     ]
     return Result(
         {
-            "title": f"Table 1 of fawzi2018, on {name}: 25 % quantiles of normalised radii",
+            "title": f"Table 1 of fawzi2018, on {name} generated by a "
+            f"{GENERATORS[parameters['generator']]}: 25 % quantiles of normalised radii",
             "columns": columns,
             "rows": rows,
             "note": "l2 radii found by verified attacks (upper bounds on the true ones); in "
@@ -222,7 +252,7 @@ _SHARE = Experiment(
     x_label=words.SHARE,
     instances=lambda options: _rows(options, "everywhere", "nearly-everywhere"),
     measure=_share,
-    tables=_table_unit,
+    tables=_table_units,
     norms=("l2",),
 )
 EXPERIMENTS: tuple[Experiment, ...] = (
