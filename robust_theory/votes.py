@@ -188,15 +188,14 @@ def upper_limit(successes: int, n: int, alpha: float) -> float:
     One-sided; 1 if all succeed. Rounded up.
     """
     _check(successes, n, alpha)
-    from scipy.special import betaincinv
+    from scipy.special import betainccinv, betaincinv
 
     if successes == n:
         return 1.0
-    # From the complement, which does not cancel near 1; and from its own side near 0.
-    if 2 * successes < n:
-        from scipy.special import betainccinv
-
-        return min(1.0, float(betainccinv(successes + 1, n - successes, alpha)) * (1 + _OUTWARDS))
+    upper = float(betainccinv(successes + 1, n - successes, alpha)) * (1 + _OUTWARDS)
+    if upper < 0.5:
+        return upper
+    # Above 1/2 from the complement, which keeps its digits.
     return 1 - float(betaincinv(n - successes, successes + 1, alpha)) * (1 - _OUTWARDS)
 
 

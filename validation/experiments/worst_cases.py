@@ -108,7 +108,7 @@ def worst_radius(
 
     In units of the noise's scale times the multiple of `direction`. A fifth of the samples find
     where to look; the rest, independent of them, prove the ends. An end that is not proved in
-    five attempts, each farther out, is 0 or infinite.
+    some attempts, each farther out, is 0 or infinite.
     """
     rng = np.random.default_rng(seed)
     pilot = noised.draw(rng, samples // 5)
@@ -124,7 +124,7 @@ def worst_radius(
         lo, hi = (middle, hi) if look(middle).value >= 0.5 else (lo, middle)
     radius = (lo + hi) / 2
     slope = (look(0.9 * radius).value - look(1.1 * radius).value) / (0.2 * radius)
-    level = math.log(20 / alpha)
+    level = math.log(56 / alpha)
     # What the pilot's place is off by, and what a check needs.
     room = look(radius).deviation / slope
     room *= 2 / math.sqrt(samples / 5) + 1.1 * math.sqrt(20 * level / samples)
@@ -138,7 +138,8 @@ def worst_radius(
         return math.nan
 
     below = first([radius - k * room for k in (1, 2, 4, 8)], _kept)
-    above = first([radius + room, radius + 4 * room, 1.3 * radius, 2 * radius, 4 * radius], _lost)
+    far = [1.3 * radius, 2 * radius, 4 * radius]
+    above = first([*(radius + k * room for k in (1, 2, 4, 16)), *far], _lost)
     return radius, Interval(
         0.0 if math.isnan(below) else below, math.inf if math.isnan(above) else above
     )
