@@ -186,6 +186,6 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         neighbour_flow.SIGNED_FLOW_NORM,
         _signed,
         "the least l1 norm of a signed flow from one image to the other",
-        {**_ROWS, "28x28": {"shape": [28, 28], "levels": 255, "normalise": True}},
+        {**_ROWS, "16x16": {"shape": [16, 16], "levels": 255, "normalise": True}},
     ),
 )
