@@ -17,7 +17,7 @@ from robust_theory import free_energy, gained_fraction, gibbs_weights
 
 eps = 0.3
 u = np.linspace(-eps, eps, 4001)
-loss = 1 + 2 * u + 0.8 * np.cos(2 * np.pi * (u - 0.05) / eps)
+loss = 1 + 1.5 * u - 5 * u**2 + 0.8 * np.cos(2 * np.pi * (u - 0.05) / eps)
 rates = (1, 3, 10, 40)
 colors = plt.cm.viridis(np.linspace(0.1, 0.85, len(rates)))
 
@@ -41,6 +41,7 @@ density_panel.set_ylabel("density")
 density_panel.legend()
 for panel in (slice_panel, density_panel):
     panel.set_xlabel(r"displacement ($\ell_\infty$)")
+    panel.set_xlim(-eps, eps)
 
 lams = np.logspace(-2, 4, 121)
 curve_panel.semilogx(lams, [free_energy(loss, lam) for lam in lams], color="black")
