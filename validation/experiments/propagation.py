@@ -16,6 +16,7 @@ from robust_theory.relaxations import read_region
 from robust_theory.relu_networks import read_network
 from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
 from validation.experiments.small_networks import (
+    DIGITS,
     FULL,
     QUICK,
     SmallNetwork,
@@ -151,21 +152,27 @@ def _rows(
     rows: Mapping[str, Mapping[str, Json]],
 ) -> Callable[[Options], tuple[Instance, ...]]:
     def instances(options: Options) -> tuple[Instance, ...]:
-        size = FULL if options.suite == "full" else QUICK
-        return tuple(Instance(name, {**size, **row}) for name, row in rows.items())
+        full = options.suite == "full"
+        more = {"networks": FULL["networks"]} if full else {}
+        size = FULL if full else QUICK
+        return tuple(Instance(name, {**size, **row, **more}) for name, row in rows.items())
 
     return instances
 
 
 def _experiments() -> Iterator[Experiment]:
-    radii = {
+    radii: Mapping[str, Mapping[str, Json]] = {
         "l2-linear": {"norm": "l2", "method": "linear"},
         "linf-linear": {"norm": "linf", "method": "linear"},
         "linf-interval": {"norm": "linf", "method": "interval"},
+        "l2-linear-digits": {**DIGITS, "norm": "l2", "method": "linear", "networks": 3},
+        "linf-linear-digits": {**DIGITS, "norm": "linf", "method": "linear", "networks": 3},
     }
-    at_eps = {"linf": {"norm": "linf", "eps": "0.25"}}
-    all_norms = {norm: {"norm": norm, "eps": "0.5"} for norm in ("linf", "l2", "l1")}
-    norms = {norm: {"norm": norm} for norm in ("l2", "linf")}
+    at_eps: Mapping[str, Mapping[str, Json]] = {"linf": {"norm": "linf", "eps": "0.25"}}
+    all_norms: Mapping[str, Mapping[str, Json]] = {
+        norm: {"norm": norm, "eps": "0.5"} for norm in ("linf", "l2", "l1")
+    }
+    norms: Mapping[str, Mapping[str, Json]] = {norm: {"norm": norm} for norm in ("l2", "linf")}
     solver = "branch and bound (l2), mixed-integer programming (linf)"
     table: tuple[tuple[str, Claim, str, Measure, Mapping[str, Mapping[str, Json]], str], ...] = (
         (
