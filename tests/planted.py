@@ -660,7 +660,7 @@ PLANTED: dict[str, Planted] = {
     # Without the factor of Corollary 1.
     "pixel-laplace-radius": Planted(
         "pixel-laplace-radius-on-two-pixels",
-        moved(0.9, "Laplace pixels", "pixels", "l2", SAMPLES),
+        moved(0.999, "Laplace pixels", "pixels", "l2", SAMPLES),
         scaled(2),
     ),
     # Noise that splits a flow which represents the image, taken from pixels to flows as it is.

@@ -31,7 +31,7 @@ NOISES = {
 MOVES: dict[str, tuple[list[int], float, float]] = {
     "edge": ([1, 0, 0, 0], 1.0, 1.0),
     "diagonal": ([1, 1, 0, 0], 2.0, ROOT2),
-    "shared edge": ([0, 0, 0, 1, 0, 0, 0], 1.0, 1.0),
+    "diagonal of six": ([1, 1, 0, 0, 0, 0, 0], 2.0, ROOT2),
     "pixels": ([1, -1], 1.0, 1.0),
 }
 # Standard deviation of noise of scale 1, and of half-width 1.
@@ -251,8 +251,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         _worst_case,
         {
             **_flows(LEVELS, "Laplace 2x2", "diagonal", "l1", _MANY, **_SHAPE),
-            **_flows((0.9,), "Laplace 2x2", "edge", "l1", 20 * _MANY, **_SHAPE),
-            **_flows((0.9,), "Laplace 2x3", "shared edge", "l1", 30_000, shape=[2, 3]),
+            **_flows((0.9,), "Laplace 2x2", "edge", "l1", 12 * _MANY, **_SHAPE),
+            **_flows((0.8, 0.9), "Laplace 2x3", "diagonal of six", "l1", 12_000, shape=[2, 3]),
         },
         reading=_ABOVE,
     ),
