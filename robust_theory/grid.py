@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,8 @@ def grid_wasserstein(
         Return a Fraction, proved optimal in rational arithmetic. Floats then mean the decimals
         that Python prints for them. On a grid for "l1" only: l2 distances are irrational.
     method : str, optional
-        How to find it; by default the fastest for the size. "cumulative": closed form, on a line.
+        How to find it; by default by size, from measurements that count the import of a library.
+        "cumulative": closed form, on a line.
         "potential", "flow", "flow-ipm", "signed": linear programs by HiGHS, namely the dual, flows
         of one direction by the simplex method or by interior points, signed flows. "transport":
         the transport problem by POT. "integers": the primal-dual method from scratch; exact.
@@ -148,11 +150,18 @@ def _solve(supply: NDArray[Any], method: str, ground: str) -> Solution:
         return Solution(flow_arrays(still, supply.shape, directions), np.zeros(supply.shape), plan)
     if method == "cumulative":
         return cumulative(supply)
+    # Solvers see numbers of ordinary size; a power of 2 changes no digit.
+    exponent = math.frexp(float(np.abs(supply).max()))[1]
+    ordinary = np.ldexp(supply, -exponent)
     if method == "transport":
-        return transport(supply, ground)
-    if method == "eight-neighbours":
-        return linear_program(supply, "flow-ipm", 4)
-    return linear_program(supply, method)
+        found = transport(ordinary, ground)
+    elif method == "eight-neighbours":
+        found = linear_program(ordinary, "flow-ipm", 4)
+    else:
+        found = linear_program(ordinary, method)
+    flow = tuple(np.ldexp(part, exponent) for part in found.flow)
+    carried = found.plan and replace(found.plan, mass=np.ldexp(found.plan.mass, exponent))
+    return Solution(flow, found.potential, carried)
 
 
 def _solve_exactly(supply: NDArray[Any], method: str) -> Solution:

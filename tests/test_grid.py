@@ -422,6 +422,18 @@ def test_roundings_of_the_mass_are_no_difference():
     assert mixed.supply.tolist() == [0.0]
 
 
+@pytest.mark.parametrize("size", [1e-300, 1e-12, 1e12, 1e300])
+def test_units_of_mass_do_not_matter(size):
+    x = np.random.default_rng(4).random((4, 5))
+    y = x[::-1, ::-1]
+    for ground in ("l1", "l2"):
+        unit = grid_wasserstein(x, y, ground)
+        scaled = grid_wasserstein(x * size, y * size, ground)
+        # Two roundings a pixel, over distances up to 7.
+        assert scaled.value == pytest.approx(unit.value * size, rel=1e-13)
+        assert scaled.verify()
+
+
 def test_a_batch_is_one_by_one():
     rng = np.random.default_rng(1)
     x = rng.integers(0, 9, (3, 4, 4))
