@@ -42,6 +42,7 @@ def digits():
         ("l2", 1, 3, Fraction(1013, 3594)),
         ("l2", 1, None, Fraction(1013, 3594)),
         ("l2", "1.1", 3, Fraction(34487, 79068)),
+        ("l2", "1.1", None, Fraction(34487, 79068)),
         ("linf", "0.30", None, Fraction(55, 1797)),
         ("linf", "0.32", None, Fraction(147, 1797)),
     ],
@@ -52,6 +53,15 @@ def test_digits(digits, norm, eps, degree, risk):
     assert result.upper == risk or degree == 2
     assert result.upper >= risk
     assert result.problems() == ()
+
+
+def test_digits_that_meet_in_threes_fours_and_fives(digits):
+    # Fractions of many denominators, so the exact optimum is known to the 2^-60 of its bounds.
+    result = optimal_risk_multiclass(*digits, "1.2", degree=None, scale=16)
+    assert max(table.shape[1] for table in result.sets) >= 4
+    assert result.upper - result.lower < Fraction(1, 10**15)
+    assert round(float(result.lower), 6) == round(float(result.upper), 6) == 0.561215
+    assert result.verify()
 
 
 def test_digits_at_exactly_two_eps(digits):
