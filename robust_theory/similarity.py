@@ -1,12 +1,15 @@
 """How alike two sets of features are: the Hilbert-Schmidt independence criterion and CKA.
 
 Features of the same n inputs, (n, d) and (n, d'), widths free; the kernels are linear. With the
-Gram matrices K and L,
+Gram matrices K and L, and H = I - 1 1^T / n the centring, the biased version is
 
-    biased:    HSIC = tr(K H L H) / (n - 1)^2, H = I - 1 1^T / n the centring;
-    unbiased:  HSIC = [tr(K~ L~) + 1^T K~ 1 1^T L~ 1 / ((n-1)(n-2)) - 2 1^T K~ L~ 1 / (n-2)]
-                      / (n (n - 3)), K~ and L~ with zero diagonals;
-    CKA(Z, Z') = HSIC(Z, Z') / sqrt(HSIC(Z, Z) HSIC(Z', Z')).
+    HSIC = tr(K H L H) / (n - 1)^2
+
+and, with K~ and L~ those matrices with zero diagonals, the unbiased one
+
+    HSIC = [tr(K~ L~) + 1^T K~ 1 1^T L~ 1 / ((n-1)(n-2)) - 2 1^T K~ L~ 1 / (n-2)] / (n (n-3)).
+
+From either, CKA(Z, Z') = HSIC(Z, Z') / sqrt(HSIC(Z, Z) HSIC(Z', Z')).
 
 Both Gram matrices must be centred: without it, a common offset alone brings CKA close to 1. The
 biased version is close to 1 for wide features, dependent or not, once d is larger than n; for
