@@ -241,7 +241,8 @@ def _designed(shape: Shape) -> EdgeVariances:
         x = X[v[first]] - X[u[first]]
         across = x[:, v] - x[:, u]  # y_f' L^+ y_e for one edge of each orbit
         R = across[np.arange(len(first)), first]
-        if np.abs(R / target - 1).max() < 4e-15 * N:
+        off = np.abs(R / target - 1).max()
+        if off < 4e-15 * N:
             break
         H = np.zeros((len(sizes), len(sizes)))
         for k, row in enumerate(across):
@@ -251,6 +252,8 @@ def _designed(shape: Shape) -> EdgeVariances:
         while (weight + step <= weight / 4).any():
             step /= 2
         weight = weight + step
+        if off < 1e-7:  # the step that was just made leaves about its square
+            break
     weight = weight * E / (weight @ sizes)
     return _with_bound(shape, weight[orbit])
 
