@@ -147,7 +147,8 @@ def margin_sensitivity(
     network, noise : Module, Noise
         A network, and the noise to measure it under.
     images, labels : ndarray
-        Shapes (m, 1, h, w) and (m,): training images, never those to be certified.
+        Shapes (m, c, h, w) and (m,): training images, never those to be certified. Channels, which
+        have noise of the same covariance each, add up.
     seed : int
         Of the noise.
     floor : float
@@ -165,10 +166,8 @@ def margin_sensitivity(
     Raises
     ------
     ValueError
-        Images with several channels, `floor` or `ridge` not positive.
+        `floor` or `ridge` not positive.
     """
-    if images.ndim != 4 or images.shape[1] != 1:
-        raise ValueError(f"images must have shape (m, 1, h, w), got {images.shape}")
     for name, value in (("floor", floor), ("ridge", ridge)):
         if not value > 0:
             raise ValueError(f"{name} must be positive, got {value!r}")
@@ -185,7 +184,7 @@ def margin_sensitivity(
         margin = own - logits.scatter(1, truth, -torch.inf).amax(1)
         (slope,) = torch.autograd.grad(margin.sum(), x)
         weight = totals(clean) / margin.detach().double().clamp(min=floor)
-        g = (slope.flatten(1).double() * weight[:, None]).cpu().numpy()
+        g = (slope.double() * weight[:, None, None, None]).reshape(-1, pixels).cpu().numpy()
         moment += g.T @ g
     moment /= len(images)
     return moment + ridge * np.trace(moment) / pixels * np.eye(pixels)

@@ -13,7 +13,6 @@ from empirical.noise import edge_count, moved
 from robust_theory import apply_flow, edge_variances
 from robust_theory.resistance import laplacian
 
-
 SHAPES = [(1, 1), (1, 6), (5, 1), (2, 2), (3, 4)]
 MAKERS = {
     "laplace": noise.laplace_flow,
@@ -215,6 +214,14 @@ def test_margin_sensitivity_is_the_second_moment_of_relative_slopes(dataset):
     moment = (totals**2).mean() / 1e12 * np.outer(weight[0] - weight[1], weight[0] - weight[1])
     expected = moment + 1e-3 * np.trace(moment) / 64 * np.eye(64)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * moment.max())
+    # Three channels of a third each: a ninth of the slopes' squares, three times, and totals.
+    colour = networks.linear((3, 8, 8), 2)
+    with torch.no_grad():
+        colour[1].weight.copy_(network[1].weight.repeat(1, 3) / 3)
+    again = noise_training.margin_sensitivity(
+        colour, law, images.repeat(3, axis=1), labels, floor=1e6, ridge=1e-3
+    )
+    np.testing.assert_allclose(again, 3 * found, rtol=1e-5, atol=1e-6 * moment.max())
     with pytest.raises(ValueError, match="floor must be positive"):
         noise_training.margin_sensitivity(network, law, images, labels, floor=0)
     with pytest.raises(ValueError, match="epochs must be at least 1"):

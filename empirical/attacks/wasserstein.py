@@ -8,6 +8,7 @@ and is the caller's to measure.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -28,6 +29,9 @@ Slope = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 Fooled = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 Progress = Callable[[float, str], None]
 
+# Numbers of votes after which a lead of _LEAD sqrt(n) ends the vote.
+_EARLY = (BLOCK, 4 * BLOCK)
+_LEAD = 9.5
 _STEP = 0.2  # of a projected gradient, in units of the largest pixel
 
 
@@ -322,9 +326,9 @@ def smoothed_fooled(
 ) -> Fooled:
     """Return whether the smoothed classifier answers another class, or abstains, on fresh votes.
 
-    An image whose label wins nine tenths of the first `BLOCK` votes keeps it without more: with a
-    true share below .6 that happens less than once in 10^24 times, and above it neither another
-    answer nor abstention does on thousands of votes.
+    Votes are drawn in three stages, and no more are when one class leads every other by so much
+    that the whole number would hardly decide otherwise: by the inequality of Hoeffding, less than
+    once in 10^6 times with 10,000 votes.
 
     Parameters
     ----------
@@ -361,9 +365,13 @@ def smoothed_fooled(
                 stage=f"attack {calls}",
                 first=number,
             )
-            if count(n=BLOCK)[0, label] < 0.9 * BLOCK:
-                answer = predict(count(n=votes)[0], alpha=alpha)
-                wrong[i] = answer.abstain or answer.label != label
+            for n in (*_EARLY, votes):
+                counts = count(n=n)[0]
+                second, first = np.sort(counts)[-2:]
+                if n < votes and first - second >= _LEAD * math.sqrt(n):
+                    break
+            answer = predict(counts, alpha=alpha)
+            wrong[i] = answer.abstain or answer.label != label
         return wrong
 
     return fooled

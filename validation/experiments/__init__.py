@@ -24,6 +24,7 @@ from validation.experiments import (
     three_classes,
     trained_images,
     trained_risk,
+    trained_smoothing,
     training,
     transfer,
     votes,
@@ -52,5 +53,6 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *bottleneck.EXPERIMENTS,
     *internal.EXPERIMENTS,
     *smoothing.EXPERIMENTS,
+    *trained_smoothing.EXPERIMENTS,
     *votes.EXPERIMENTS,
 )
