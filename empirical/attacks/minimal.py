@@ -17,7 +17,7 @@ import torch
 
 from empirical.attacks.descent import directions, fallen_back, looked_around, nearer, polished
 from empirical.attacks.margin import Bounds, Function, Margin, norm, unit
-from empirical.attacks.race import race
+from empirical.attacks.race import race_winners
 
 PUSHES = (0.0, *(10.0**k for k in range(-10, 4)))  # relative; the last are for radii near 0
 
@@ -126,7 +126,7 @@ def _search(
     best = torch.full_like(origin, torch.inf)
     for attempt in range(restarts + 1 if margin.classes > 1 else 0):
         start = origin if attempt == 0 else margin.clip(_scatter(origin, best, seed, attempt))
-        best = nearer(origin, best, race(margin, origin, start, label, steps))
+        best = nearer(origin, best, race_winners(margin, origin, start, label, steps))
         missed = ~torch.isfinite(best).all(1)
         if missed.any():
             best[missed] = fallen_back(

@@ -45,7 +45,7 @@ class _Pairs:
         return self.row, self.target, self.point, self.best, self.radius
 
 
-def race(
+def race_winners(
     margin: Margin, origin: torch.Tensor, start: torch.Tensor, label: torch.Tensor, steps: int
 ) -> torch.Tensor:
     """Return the nearest adversarial points found by searches towards the nearest classes, +inf
