@@ -117,9 +117,9 @@ def risk_curve(
 
     Arguments as in `optimal_risk`. Conflicts arrive by distance and a maximum matching (flow, for
     unequal weights) is kept up to date; memory grows with the number of conflicts at `eps_max`.
-    Quick with numba (the extra ``fast``), most of all with equal weights, as with
-    ``prior0="sample"``: unequal ones make it some ten times slower, and more where the risk is
-    close to 1/2. Without numba it takes hundreds of times longer; then use `optimal_risks`.
+    Equal weights, as with ``prior0="sample"``, are quickest; unequal ones take some ten times
+    longer, and more where the risk is close to 1/2. So it does without numba (the extra ``fast``),
+    ten to twenty times. `optimal_risks` is the alternative for a few eps.
     """
     first, second = read_samples({"X0": X0, "X1": X1}, scale)
     metric, end = read_norm(norm), exact_rational(eps_max, "eps_max")
