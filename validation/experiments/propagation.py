@@ -164,7 +164,7 @@ def _experiments() -> Iterator[Experiment]:
     radii: Mapping[str, Mapping[str, Json]] = {
         "l2-linear": {"norm": "l2", "method": "linear"},
         "linf-linear": {"norm": "linf", "method": "linear"},
-        "linf-interval": {"norm": "linf", "method": "interval"},
+        "l2-interval": {"norm": "l2", "method": "interval"},
         "l2-linear-digits": {**DIGITS, "norm": "l2", "method": "linear", "networks": 3},
         "linf-linear-digits": {**DIGITS, "norm": "linf", "method": "linear", "networks": 3},
     }
