@@ -71,9 +71,9 @@ def integer_flow(
 
 def lipschitz(potential: NDArray[Any]) -> NDArray[np.int64]:
     """The potential in integers, lowered where it falls by more than 1 between neighbours."""
-    heights = potential.astype(np.float64)
+    values = potential.astype(np.float64)
     # Solvers fix the potential up to a constant.
-    heights = np.rint(heights - heights.flat[0]).astype(np.int64)
+    heights: NDArray[np.int64] = np.rint(values - values.flat[0]).astype(np.int64)
     changed = True
     while changed:
         changed = False

@@ -47,7 +47,8 @@ def apply_flow(x: Any, flow: Any) -> NDArray[Any]:
     Source: levine2020, Definition 3.1, eq. (5) and, on a line, eq. (11).
     """
     image = _numbers(x, "x")
-    return image + divergence(read_flow(flow, image.shape), image.shape)
+    changed: NDArray[Any] = image + divergence(read_flow(flow, image.shape), image.shape)
+    return changed
 
 
 def divergence(flow: Flow, shape: Shape) -> NDArray[Any]:

@@ -148,11 +148,10 @@ def pixel_distances(
     sources: NDArray[np.int64], targets: NDArray[np.int64], width: int, ground: str
 ) -> Floats:
     """Distances between pixels, numbered in C order, in rows of the given width."""
-    down = sources[:, None] // width - targets // width
-    right = sources[:, None] % width - targets % width
-    if ground == "l2":
-        return np.sqrt(down * down + right * right)
-    return (np.abs(down) + np.abs(right)).astype(np.float64)
+    down: Floats = (sources[:, None] // width - targets // width).astype(np.float64)
+    right: Floats = (sources[:, None] % width - targets % width).astype(np.float64)
+    lengths: Floats = np.hypot(down, right) if ground == "l2" else np.abs(down) + np.abs(right)
+    return lengths
 
 
 def route(plan: Plan, shape: tuple[int, ...]) -> Flow:
