@@ -161,15 +161,22 @@ def bottleneck_coupling(
     def possible(rows: Indices, columns: Indices) -> bool:
         return attempt(rows, columns)[0]
 
-    def feasible(limit: Any) -> bool:
-        return possible(*np.nonzero(keys <= limit))
+    def next_possible(limit: Any) -> Any:
+        rows, columns = np.nonzero(keys <= limit)
+        enough, pairs, mass = attempt(rows, columns)
+        if enough:
+            return None
+        # As long as no pair outside of the cover comes in, there is no coupling.
+        covered = lightest_cover(rows, columns, weights, keys.shape, pairs, mass)
+        outside = [np.setdiff1d(np.arange(n), c) for n, c in zip(keys.shape, covered, strict=True)]
+        return keys[np.ix_(*outside)].min()
 
     # Every point needs a partner: the Hausdorff distance is a lower bound, often attained.
     alive = np.isfinite(keys)
     masked = np.where(alive, keys, np.inf)
     nearest = [masked.min(axis=axis) for axis in (0, 1)]
     least = max(float(near[np.isfinite(near)].max()) for near in nearest)
-    found = least_feasible(np.unique(keys[alive & (keys >= least)]), feasible)
+    found = least_feasible(np.unique(keys[alive & (keys >= least)]), next_possible)
     rows, columns = np.nonzero(keys <= found)
     if samples[0].exact:
         exact, below = Fraction(int(found)), np.nonzero(keys < found)

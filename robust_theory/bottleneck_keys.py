@@ -40,18 +40,27 @@ def all_keys(samples: tuple[Sample, Sample], weights: Weights, norm: Norm) -> Fl
     return keys
 
 
-def least_feasible(values: NDArray[Any], feasible: Callable[[Any], bool]) -> Any:
+def least_feasible(values: NDArray[Any], next_possible: Callable[[Any], Any]) -> Any:
     """The least feasible one of increasing values, the last of which is feasible.
 
-    The steps double from the first one on, since few edges make cheap couplings.
+    `next_possible` takes a value to None if it is feasible, else to a lower bound on the least
+    feasible one, greater than it. Bounds usually meet the answer in a few steps; tests further up
+    halve what is left in case they do not.
     """
-    low, step = -1, 1
-    high = 0
-    while high < len(values) - 1 and not feasible(values[high]):
-        low, high, step = high, min(high + step, len(values) - 1), 2 * step
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if feasible(values[middle]) else (middle, high)
+    low, high, step = 0, len(values) - 1, 1 << 10
+    while low < high:
+        bound = next_possible(values[low])
+        if bound is None:
+            return values[low]
+        low = int(np.searchsorted(values, bound))
+        ahead = min(low + step, (low + high) // 2)
+        step *= 8
+        if low < ahead:
+            bound = next_possible(values[ahead])
+            if bound is None:
+                high = ahead
+            else:
+                low = int(np.searchsorted(values, bound))
     return values[high]
 
 
