@@ -3,16 +3,19 @@
 ``python benchmarks/optimal_risk.py MNIST_DIR [FILE.json] [--quick] [--table=NAME]`` prints one line
 per case and, with a file, writes them there; with a table it measures only that one again.
 Everything runs on one thread, each case in its own process, whose greatest memory is reported.
-Times of other solvers do not include distances; a solver that took more than two minutes is not
-run on larger samples.
+Times of other solvers do not include distances; "-" is not run, for sizes beyond reach. What these
+are a table of its own says, where sizes double until a solver needs more than two minutes or 8 GiB
+of address space.
 """
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import platform
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -36,8 +39,10 @@ from robust_theory.curve import risk_curve
 from robust_theory.multiclass import optimal_risks_multiclass
 from robust_theory.risk import optimal_risk, optimal_risks
 from robust_theory.samples import read_samples
+from robust_theory.weights import two_class_weights
 
-PATIENCE = 120.0
+PATIENCE = 120  # seconds
+SPACE = 8 << 30
 
 
 def mnist(folder: str) -> tuple[np.ndarray, np.ndarray]:
@@ -189,6 +194,56 @@ def solvers(folder: str, quick: bool, _: str) -> list[dict[str, Any]]:
     return scores
 
 
+def limits(folder: str, quick: bool, name: str) -> list[dict[str, Any]]:
+    """Synthetic samples twice as large each time, until a solver is killed."""
+    solve = SOLVERS.get(name)
+    n = 100 if quick else 500 if name == "cvxpy, dense plan" else 5000
+    last = 4 * n if quick else 40_000
+    row: dict[str, Any] = {"solver": name, "solved, per class": 0, "fails at": "-", "for": "-"}
+    while n <= last:
+        X0, X1 = synthetic(n)
+        eps = eps_with(8 * n, X0, X1)
+        found = find_conflicts(*read_samples({"X0": X0, "X1": X1}), "l2", eps)
+        weights = two_class_weights(found.shape, None, None, "1/2")
+        del X0, X1
+        ours, (pairs, _) = timed(
+            lambda f=found, w=weights: heaviest_coupling(f.rows, f.columns, w, f.shape)
+        )
+        if solve is None:
+            row |= {"solved, per class": n, "conflicts": len(found), "s": round(ours, 2)}
+        else:
+            seconds, matched = _limited(solve, found.rows, found.columns, n)
+            if matched is None:
+                return [row | {"fails at": n, "for": seconds}]
+            row |= {"solved, per class": n, "conflicts": len(found), "s": round(seconds, 2)}
+            row["over our matching"] = f"{seconds / ours:.0f}"
+            row["same"] = matched == len(pairs)
+        print(row, file=sys.stderr)
+        n *= 2
+    return [row]
+
+
+def _limited(solve: Callable[..., int], *arguments: Any) -> tuple[Any, int | None]:
+    """Seconds and result in a process of its own; "time" or "memory" and None if it is killed."""
+    fork = multiprocessing.get_context("fork")
+    mine, theirs = fork.Pipe(duplex=False)
+
+    def work() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (SPACE, SPACE))
+        resource.setrlimit(resource.RLIMIT_CPU, (PATIENCE, PATIENCE + 5))
+        solve(np.zeros(1, int), np.zeros(1, int), 1)  # the first call also loads the library
+        theirs.send(timed(lambda: solve(*arguments)))
+
+    process = fork.Process(target=work)
+    process.start()
+    theirs.close()
+    try:
+        return mine.recv()
+    except EOFError:
+        process.join()
+        return "time" if process.exitcode == -signal.SIGXCPU else "memory", None
+
+
 def large(folder: str, quick: bool, name: str) -> list[dict[str, Any]]:
     last: Any = 4.0
     scale: Any = 255
@@ -275,6 +330,7 @@ def ten_classes(folder: str, quick: bool, _: str) -> list[dict[str, Any]]:
 
 TABLES: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "solvers": (solvers, ("",)),
+    "solvers, sizes doubled until they fail": (limits, ("ours", *SOLVERS)),
     "large samples": (large, ("synthetic, doubles", "synthetic, 8 bits", "MNIST 3, 7")),
     "ten classes, MNIST": (ten_classes, ("",)),
 }
