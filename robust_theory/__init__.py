@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from robust_theory.divergence import kl_divergence as kl_divergence
     from robust_theory.divergence import kl_gradients as kl_gradients
     from robust_theory.divergence import trades_gradient as trades_gradient
+    from robust_theory.energy_growth import free_energy_growth as free_energy_growth
     from robust_theory.entropic_adversary import (
         entropic_transport_value as entropic_transport_value,
     )
@@ -212,6 +213,9 @@ if TYPE_CHECKING:
     from robust_theory.risk import optimal_risks as optimal_risks
     from robust_theory.sample_limits import held_out_limit as held_out_limit
     from robust_theory.sample_limits import population_lower_bound as population_lower_bound
+    from robust_theory.sampler_laws import histogram_distance_limit as histogram_distance_limit
+    from robust_theory.sampler_laws import histogram_noise as histogram_noise
+    from robust_theory.sampler_laws import sign_step_distance as sign_step_distance
     from robust_theory.semi_discrete import linear_adversarial_density as linear_adversarial_density
     from robust_theory.semi_discrete import semi_discrete_log_density as semi_discrete_log_density
     from robust_theory.sequential import SequentialCertificate as SequentialCertificate
@@ -460,6 +464,7 @@ _HOMES = {
         "uniform_collision_probability",
     ),
     "entropic_adversary": ("entropic_transport_value", "transport_adversarial_risk"),
+    "energy_growth": ("free_energy_growth",),
     "free_energy_bounds": (
         "free_energy_limit_from_weights",
         "free_energy_lower_limit",
@@ -478,6 +483,7 @@ _HOMES = {
     ),
     "linear_gibbs": ("gained_fraction", "linear_free_energy", "linear_gibbs_mean"),
     "log_mean_exp": ("free_energy", "gibbs_divergence", "gibbs_weights"),
+    "sampler_laws": ("histogram_distance_limit", "histogram_noise", "sign_step_distance"),
     "mixed_classifiers": ("MixtureGame", "mixture_game", "mixture_game_value"),
     "ridge_oracle": ("RidgeFreeEnergy", "ridge_free_energy"),
     "semi_discrete": ("linear_adversarial_density", "semi_discrete_log_density"),

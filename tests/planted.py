@@ -17,7 +17,7 @@ from robust_theory.claim import Claim, Interval
 from robust_theory.finite_problems import around, benign_risk, finite_problem
 from robust_theory.parallel import parallel_transfer_arguments
 from robust_theory.similarity import hsic
-from validation.experiments import explicit, gibbs, internal, transfer
+from validation.experiments import explicit, gibbs, internal, sampler_laws, transfer
 from validation.experiments.sampling import Case, instance
 from validation.experiments.smoothing import moved
 
@@ -593,6 +593,17 @@ PLANTED: dict[str, Planted] = {
         "free-energy-gap-simple-on-a-square",
         {"d": 2, "lipschitz": 5, "eps": "0.3", "lam": 20, "loss": "corner"},
         scaled(0.7),
+    ),
+    "free-energy-growth": Planted(
+        "free-energy-growth-on-a-slice", {**sampler_laws.GROWTH, "second": "1.02"}, scaled(1.1)
+    ),
+    "histogram-distance": Planted(
+        "histogram-distance-of-independent-draws",
+        {"masses": [0.01] * 100, "n": 4000},
+        scaled(0.4),
+    ),
+    "sign-step-distance": Planted(
+        "sign-gradient-chain-by-its-kernel", sampler_laws.CHAIN, scaled(1.3)
     ),
     "free-energy-lower-limit": Planted(
         "free-energy-lower-limit-simulated",

@@ -8,6 +8,7 @@ import math
 
 from validation.experiments.gibbs import GAME, LOSSES, PROBLEM, REACH, WEIGHTS
 from validation.experiments.internal import SHIFT, picture
+from validation.experiments.sampler_laws import GROWTH
 
 
 def _grid(inside, **choices):
@@ -75,6 +76,16 @@ ARGUMENTS = {
         method=["chernoff", "bernstein", "hoeffding"],
         lam=[0.01, 2, 50],
         losses=[[0.25, 0.5, 0.75, 0.5, 1.0] * 8, [0.0] * 20],
+    ),
+    "free-energy-growth": [*_grid(GROWTH, first=[1e-6, 0.3, 1], second=[1.5, 3, 1e6]), GROWTH],
+    "histogram-distance": _grid(
+        {"masses": [0.25] * 4, "n": 100, "delta": 0.1},
+        masses=[[0.25] * 4, [0.5, 0.25, 0.25, 0], [1, 2, 5]],
+        n=[1, 100, 10**9],
+        delta=[1e-9, 0.5],
+    ),
+    "sign-step-distance": _grid(
+        {"step": 0.2, "noise": 0.2}, step=[1e-8, 0.2, "8/255"], noise=[0.01, 0.2]
     ),
     "collision-probability": _grid(
         CLOSE, n=[1, 2, 60000], d=[1, 784], eps=[0, 1e-8, "8/255", 0.6, 2], density=[1, 1.5]
@@ -145,6 +156,18 @@ OUTSIDE = {
         delta=NO_LEVELS,
         greatest=[0, -1, math.nan],
         method=["markov"],
+    ),
+    "free-energy-growth": _outside(
+        GROWTH, losses=[[], [math.nan], [[1]], None], first=[*NO_POSITIVE_RATES, 4], second=[0.5]
+    ),
+    "histogram-distance": _outside(
+        {"masses": [0.25] * 4, "n": 100, "delta": 0.1},
+        masses=[[0.3, 0.3], [], [-1, 2], None],
+        n=NO_COUNTS,
+        delta=NO_LEVELS,
+    ),
+    "sign-step-distance": _outside(
+        {"step": 0.2, "noise": 0.2}, step=NO_POSITIVE_RATES, noise=NO_POSITIVE_RATES
     ),
     "collision-probability": _outside(
         CLOSE, n=NO_COUNTS, d=NO_COUNTS, eps=[-1, math.nan, "far", None], density=[0.5, -1, None]

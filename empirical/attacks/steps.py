@@ -1,0 +1,240 @@
+"""Attacks within a ball of known radius, by steps along the gradient: FGSM and PGD.
+
+All count their backward passes per image, whatever is differentiated: one pass counts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from empirical.attacks.projections import Box, project, read_norm, steepest
+
+Loss: TypeAlias = Literal["cross-entropy", "margin"]
+Progress: TypeAlias = Callable[[float, str], None]
+_BLOCK = 1000  # images at once
+
+
+@dataclass(frozen=True, eq=False)
+class Attacked:
+    """What an attack ended with.
+
+    Parameters
+    ----------
+    images : ndarray
+        Shape (m, c, h, w), of the network's precision: one that is classified wrongly where one
+        was found, otherwise the one of greatest loss.
+    fooled : ndarray
+        Shape (m,), whether one was; images that are wrong by themselves are.
+    gradients : int
+        Backward passes per image.
+    """
+
+    images: np.ndarray
+    fooled: np.ndarray
+    gradients: int
+
+
+def fgsm(
+    network: nn.Module,
+    images: np.ndarray,
+    labels: np.ndarray,
+    eps: float,
+    norm: str = "linf",
+    *,
+    box: Box = (0.0, 1.0),
+    device: str = "cpu",
+) -> Attacked:
+    """Return one step of length `eps` along the steepest direction of the cross-entropy.
+
+    Source: goodfellow2015, eq. (3), for linf.
+    """
+    return pgd(
+        network,
+        images,
+        labels,
+        eps,
+        norm,
+        steps=1,
+        step=eps,
+        random_start=False,
+        box=box,
+        device=device,
+    )
+
+
+def pgd(
+    network: nn.Module,
+    images: np.ndarray,
+    labels: np.ndarray,
+    eps: float,
+    norm: str = "linf",
+    *,
+    steps: int = 40,
+    step: float | None = None,
+    restarts: int = 1,
+    random_start: bool = True,
+    loss: str = "cross-entropy",
+    seed: int = 0,
+    box: Box = (0.0, 1.0),
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Attacked:
+    """Return projected gradient ascent of a loss on ball and box; every step is looked at.
+
+    Parameters
+    ----------
+    network : Module
+        In evaluation mode; takes (m, c, h, w) to (m, K). Its precision is that of the attack.
+    images, labels : ndarray
+        Shapes (m, c, h, w), inside the box, and (m,).
+    eps : float
+        Radius, at least 0.
+    norm : {"linf", "l2", "l1"}
+        Of the ball and of the steps.
+    steps, restarts : int
+        At least 1. Images that are fooled take no further steps.
+    step : float, optional
+        Length of a step; by default ``2.5 eps / steps``.
+    random_start : bool
+        Start from a random point of the ball, projected onto the box: uniform for linf, of
+        uniform direction and of a uniform share of the radius for the others.
+    loss : {"cross-entropy", "margin"}
+        What rises; the margin is the greatest wrong logit minus the right one.
+    seed : int
+        Of the starts.
+    box : pair of float
+        Ends of the pixels' values.
+    device : str
+        Where to work; the network is moved there.
+
+    Raises
+    ------
+    ValueError
+        Arguments outside these ranges.
+
+    Source: madry2018, section 2.1.
+    """
+    size = _read(eps, norm, steps, restarts, loss, images, labels)
+    length = 2.5 * size / steps if step is None else step
+    network.to(device).eval()
+    dtype = next((p.dtype for p in network.parameters()), torch.float32)
+    draws = torch.Generator().manual_seed(seed)  # on the CPU: the same draws on every device
+    best, fooled = np.array(images, dtype=_numpy(dtype)), np.zeros(len(images), dtype=bool)
+    for start in range(0, len(images), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        x = torch.as_tensor(best[part], device=device).clone()
+        y = torch.as_tensor(np.asarray(labels[part], dtype=np.int64), device=device)
+        found, wrong = _ascend(
+            network, x, y, size, norm, steps, length, restarts, random_start, loss, draws, box
+        )
+        best[part], fooled[part] = found.cpu().numpy(), wrong.cpu().numpy()
+        if progress is not None:
+            progress(min(1.0, (start + _BLOCK) / len(images)), f"{int(fooled.sum())} fooled")
+    return Attacked(best, fooled, steps * restarts)
+
+
+def loss_values(logits: torch.Tensor, y: torch.Tensor, loss: str) -> torch.Tensor:
+    """Loss of each image, shape (m,); the margin is the greatest wrong logit less the right one."""
+    if loss == "cross-entropy":
+        return functional.cross_entropy(logits, y, reduction="none")
+    own = logits.gather(1, y[:, None])
+    return logits.scatter(1, y[:, None], -torch.inf).amax(1) - own.squeeze(1)
+
+
+def random_point(
+    x: torch.Tensor, eps: float, norm: str, draws: torch.Generator, box: Box
+) -> torch.Tensor:
+    """Return a random point of the ball around each image, projected onto the box."""
+    if norm == "linf":
+        move = 2 * torch.rand(x.shape, generator=draws, dtype=x.dtype) - 1
+    else:
+        move = torch.randn(x.shape, generator=draws, dtype=x.dtype)
+        flat = move.flatten(1)
+        length = flat.norm(p=1 if norm == "l1" else 2, dim=1, keepdim=True)
+        share = torch.rand((len(x), 1), generator=draws, dtype=x.dtype)
+        move = (flat / length * share).reshape(x.shape)
+    return project(x + eps * move.to(x.device), x, eps, norm, box=box)
+
+
+def _ascend(
+    network: nn.Module,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    eps: float,
+    norm: str,
+    steps: int,
+    length: float,
+    restarts: int,
+    random_start: bool,
+    loss: str,
+    draws: torch.Generator,
+    box: Box,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    best, top = x.clone(), torch.full((len(x),), -torch.inf, device=x.device, dtype=x.dtype)
+    wrong = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+
+    def look(z: torch.Tensor, alive: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        """Keep what is wrong, or has a greater loss; return the losses."""
+        values = loss_values(logits, y[alive], loss)
+        # A tie with the right class is no wrong answer, whatever argmax makes of it.
+        now = loss_values(logits.detach(), y[alive], "margin") > 0
+        better = now | (values.detach() > top[alive])
+        best[alive[better]], top[alive[better]] = z.detach()[better], values.detach()[better]
+        wrong[alive[now]] = True
+        return values
+
+    with torch.no_grad():
+        look(x, torch.arange(len(x), device=x.device), network(x))
+    for _ in range(restarts):
+        alive = torch.nonzero(~wrong).squeeze(1)
+        z = random_point(x, eps, norm, draws, box)[alive] if random_start else x[alive].clone()
+        for _ in range(steps):
+            if not len(alive):
+                break
+            z.requires_grad_()
+            values = look(z, alive, network(z))
+            (slope,) = torch.autograd.grad(values.sum(), z)
+            kept = ~wrong[alive]
+            alive, z, slope = alive[kept], z.detach()[kept], slope[kept]
+            z = z + length * steepest(slope, z, norm, box=box)
+            z = project(z, x[alive], eps, norm, box=box)
+        if len(alive):
+            with torch.no_grad():
+                look(z, alive, network(z))
+    return best, wrong
+
+
+def _read(
+    eps: float,
+    norm: str,
+    steps: int,
+    restarts: int,
+    loss: str,
+    images: np.ndarray,
+    labels: np.ndarray,
+) -> float:
+    read_norm(norm)
+    if not 0 <= eps < float("inf"):
+        raise ValueError(f"eps must be at least 0 and finite, got {eps!r}")
+    for name, count in (("steps", steps), ("restarts", restarts)):
+        if count < 1:
+            raise ValueError(f"{name} must be at least 1, got {count}")
+    if loss not in get_args(Loss):
+        raise ValueError(f"loss must be one of {get_args(Loss)}, got {loss!r}")
+    if images.ndim != 4 or labels.shape != (len(images),):
+        raise ValueError(
+            f"images must have shape (m, c, h, w) and labels (m,), got {images.shape} and "
+            f"{labels.shape}"
+        )
+    return float(eps)
+
+
+def _numpy(dtype: torch.dtype) -> type[np.floating]:
+    return np.float64 if dtype == torch.float64 else np.float32
