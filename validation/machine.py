@@ -59,7 +59,7 @@ def memory_gib() -> float:
 def hardware() -> dict[str, str | int | float]:
     """Return what the machine is, and its GPU if torch is loaded and sees one."""
     found: dict[str, str | int | float] = {
-        "platform": platform.platform(),
+        "platform": _system(),
         "processor": _processor(),
         "cores": cores(),
         "memory_gib": memory_gib(),
@@ -68,6 +68,12 @@ def hardware() -> dict[str, str | int | float]:
     if torch is not None and torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name(0)
     return found
+
+
+def _system() -> str:
+    # platform.platform() would add the kernel's build, which no number depends on.
+    library = " ".join(platform.libc_ver()).strip() or platform.release()
+    return f"{platform.system()} {platform.machine()}, {library}"
 
 
 def _processor() -> str:
