@@ -27,7 +27,7 @@ from robust_theory.bottleneck_keys import (
 from robust_theory.claim import A_DISTANCE, Claim, Interval
 from robust_theory.coupling import heaviest_coupling, lightest_cover, spent
 from robust_theory.gibbs_balls import around
-from robust_theory.matching import adjacency, maximum_self_matching
+from robust_theory.matching import adjacency, maximum_matching
 from robust_theory.samples import (
     Indices,
     Norm,
@@ -242,7 +242,7 @@ def _couple(
     if not weights.uniform or not len(rows):
         return heaviest_coupling(np.asarray(rows), np.asarray(columns), weights, sizes)
     # Equal weights: as many points on either side.
-    partner = maximum_self_matching(adjacency(np.asarray(rows), np.asarray(columns), sizes))
+    partner = maximum_matching(adjacency(np.asarray(rows), np.asarray(columns), sizes))
     taken = np.flatnonzero(partner >= 0)
     mass = np.full(len(taken), weights.shares[0], np.int64)
     return np.stack([taken, partner[taken]], axis=1), mass

@@ -70,7 +70,7 @@ def _double_cover(pairs: Level, n: int) -> Any:
 def _double_flow(graph: Any, shares: Sequence[int]) -> tuple[Indices, Indices, NDArray[Any]]:
     """Edges of the double cover that carry mass in a maximum flow, and how much."""
     if len(set(shares)) == 1:
-        partner = matching.maximum_self_matching(graph)
+        partner = matching.maximum_matching(graph)
         rows = np.flatnonzero(partner >= 0)
         kind = np.int64 if shares[0] < 2**32 else object
         return rows, partner[rows], np.full(len(rows), shares[0], kind)

@@ -199,6 +199,27 @@ def test_without_numba_the_results_are_the_same(monkeypatch):
         assert np.array_equal(plain.keys, curve.keys)
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+def test_points_on_a_line_end_soon(monkeypatch, compiled):
+    """Each point conflicts with a run of the sorted others; SciPy's matching does not end there."""
+    if not compiled:
+        monkeypatch.setattr(matching, "compile_if_possible", lambda function: None)
+    rng = np.random.default_rng(0)
+    X0, X1 = rng.random((2000, 1)), rng.random((2000, 1))
+    eps = float(np.sort(np.abs(X0 - X1.T).ravel())[53_000]) / 2
+    # On a line the greedy pairing of neighbours is a maximum matching.
+    a, b = np.sort(X0.ravel()), np.sort(X1.ravel())
+    i = j = pairs = 0
+    while i < len(a) and j < len(b):
+        if abs(Fraction(a[i]) - Fraction(b[j])) <= 2 * Fraction(repr(eps)):
+            pairs, i, j = pairs + 1, i + 1, j + 1
+        elif a[i] < b[j]:
+            i += 1
+        else:
+            j += 1
+    assert optimal_risk(X0, X1, eps, "linf").risk == Fraction(pairs, 4000)
+
+
 def test_compiling_falls_back_where_nothing_can_be_kept(monkeypatch):
     numba = pytest.importorskip("numba")
 
