@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from robust_theory.arguments import broken, exact_rational
+from robust_theory.arguments import Floats, broken, exact_rational
 from robust_theory.arithmetic import enclose
 from robust_theory.claim import Claim, Interval
 from robust_theory.log_mean_exp import finite_array, gibbs_divergence
@@ -43,7 +43,7 @@ def free_energy_growth(losses: Any, first: Any, second: Any) -> float:
     return growth * max(0.0, 1 - (40 + 4 * size) * _U)
 
 
-def _small_divergence(t: np.ndarray) -> float:
+def _small_divergence(t: Floats) -> float:
     """KL of the law proportional to exp(t) from the uniform one, for t of mean 0 and size 1.
 
     With the ratio 1 + s of the two, the mean of ``(1 + s) log(1 + s) - s``, where nothing cancels.
@@ -57,15 +57,16 @@ def _small_divergence(t: np.ndarray) -> float:
     return math.fsum(terms) / t.size
 
 
-def _above_linear(t: np.ndarray) -> np.ndarray:
+def _above_linear(t: Floats) -> Floats:
     """``exp(t) - 1 - t`` by its series."""
     total = np.zeros_like(t)
     for k in range(20, 1, -1):
         total = (1 + total) * t / k
-    return total * t
+    result: Floats = total * t
+    return result
 
 
-def _read(losses: Any, first: Any, second: Any) -> tuple[np.ndarray, Fraction, Fraction]:
+def _read(losses: Any, first: Any, second: Any) -> tuple[Floats, Fraction, Fraction]:
     table = finite_array(losses, "losses")
     if table.ndim != 1 or not table.size:
         raise ValueError(f"losses must have shape (m,), m >= 1, got {table.shape}")

@@ -1,0 +1,74 @@
+"""Adversarial training within balls of the internal Wasserstein distance."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from empirical.adversarial_loop import AdversarialTraining, Budget, Watch, train_against
+from empirical.attacks.internal import internal_attack
+from empirical.data import Dataset
+from empirical.train import Progress
+
+
+def train_on_internal(
+    network: nn.Module,
+    dataset: Dataset,
+    radius: float,
+    patch: int,
+    budget: Budget,
+    *,
+    steps: int = 3,
+    step: float = 1.0,
+    shift: int = 0,
+    clean: float = 0.1,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    watch: Watch | None = None,
+) -> AdversarialTraining:
+    """Train `network` in place on images of exact internal balls, and on the unchanged ones.
+
+    The loss is ``clean L(h(x)) + L(h(x~))``, with x~ from `internal_attack` on the network in
+    training instead of a generator; images that are wrong by themselves stay as they are.
+
+    Parameters
+    ----------
+    network, dataset, budget, device, progress, watch
+        As in `empirical.adversarial_loop.train_against`. An image costs at most ``steps + 3``
+        gradients, all of which are counted.
+    radius, patch, steps, step, shift
+        As in `empirical.attacks.internal.internal_attack`.
+    clean : float
+        beta of the paper, at least 0.
+
+    Source: li2021, Algorithm 2 and eq. (8).
+    """
+
+    def attack(
+        _: torch.Tensor, x: torch.Tensor, y: torch.Tensor, eps: float, draws: torch.Generator
+    ) -> tuple[torch.Tensor, int]:
+        found = internal_attack(
+            network,
+            x.cpu().numpy(),
+            y.cpu().numpy(),
+            eps,
+            patch,
+            steps=steps,
+            step=step,
+            shift=shift,
+            device=device,
+        )
+        network.train()
+        return torch.from_numpy(found.images).to(x), found.gradients
+
+    return train_against(
+        network,
+        dataset,
+        radius,
+        attack,
+        budget,
+        clean=clean,
+        device=device,
+        progress=progress,
+        watch=watch,
+    )
