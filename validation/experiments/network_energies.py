@@ -1,0 +1,325 @@
+"""Free energies of a network's loss between attacks and certificates.
+
+An attack shows a loss from below, a certificate bounds all losses of the ball from above, and large
+samples enclose the free energy with confidence. What the theory says of the free energy, from small
+samples or from the Lipschitz constant, must agree with that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from robust_theory import free_energy_bounds, free_energy_limits
+from robust_theory.claim import Interval
+from validation.experiment import (
+    Experiment,
+    Instance,
+    Json,
+    Measurement,
+    Options,
+    Progress,
+    Result,
+    Unit,
+)
+from validation.experiments import adversarial_tables, pipeline
+from validation.experiments.gibbs_cells import Array
+from validation.verdict import Evidence
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NETWORK, EPS = "mlp", "0.02"
+LAMS = (10, 100)
+SIZES = {"quick": {"images": 12, "draws": 4_000}, "full": {"images": 50, "draws": 40_000}}
+FEW = 40  # draws per image of the limits under test
+# Of a loss computed in double precision, relative to the loss; the certificates bound theirs.
+ROUNDING = 1e-9
+
+
+def _unit(options: Options) -> Unit:
+    return Unit(
+        f"{pipeline.data_name(options)}/energies-{NETWORK}",
+        "validation.experiments.network_energies:measure_losses",
+        {**pipeline.source(options), "eps": EPS, **SIZES[options.suite]},
+        (pipeline.classifier_unit(options, NETWORK),),
+        accelerated=True,
+    )
+
+
+def measure_losses(
+    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, progress: Progress
+) -> Result:
+    """Losses at the image, at draws from the ball, under attack, and certified; linf."""
+    import torch
+
+    from empirical import data
+    from empirical.attacks.steps import loss_values, pgd
+    from empirical.layers import read_layers
+    from robust_theory.propagation import margin_bounds
+
+    network = pipeline._classifier(inputs, NETWORK)
+    dataset = data.load(parameters["data"], parameters["data_dir"])
+    chosen = dataset.test[: parameters["images"]]
+    x, y = dataset.images[chosen].astype(np.float64), dataset.labels[chosen]
+    eps, draws = float(parameters["eps"]), np.random.default_rng(seed)
+    # The ball is not cut at black and white: the theory's box has sides of 2 eps.
+    box = (-math.inf, math.inf)
+    attacked = pgd(network, x, y, eps, steps=60, restarts=2, seed=seed % 2**62, box=box)
+    raised = _raised(network, x, attacked.images, y, eps)
+    layers = [(layer.weight, layer.bias) for layer in _affine(read_layers(network, x.shape[1:]))]
+    sampled, top, slopes = [], [], []
+    for i, (image, label) in enumerate(zip(x, y, strict=True)):
+        flat, k = image.ravel(), int(label)
+        with torch.no_grad():
+            near = image + eps * (2 * draws.random((parameters["draws"] + FEW, *image.shape)) - 1)
+            labels = torch.full((len(near),), k)
+            sampled.append(loss_values(network(torch.from_numpy(near)), labels, "cross-entropy"))
+        margins = {
+            method: margin_bounds(layers, flat, parameters["eps"], k, "linf", method)
+            for method in ("interval", "linear", "lipschitz")
+        }
+        best = np.fmax(margins["interval"], margins["linear"])
+        top.append(_loss_of(best))
+        # Each margin falls by its constant times eps; the cross-entropy no faster than the fastest.
+        here = margin_bounds(layers, flat, 0, k, "linf", "lipschitz")
+        rivals = np.arange(len(best)) != k
+        slopes.append(((here[rivals] - margins["lipschitz"][rivals]) / eps).max())
+        progress((i + 1) / len(x), "sampling")
+    return Result(
+        {},
+        {
+            "sampled": torch.stack(sampled).numpy(),
+            "attacked": raised,
+            "certified": np.array(top),
+            "slopes": np.array(slopes) * (1 + ROUNDING),
+        },
+    )
+
+
+def _affine(layers: list) -> list:  # type: ignore[type-arg]
+    """The affine layers, whose activations must all be ReLUs."""
+    return [layer for layer in layers if hasattr(layer, "weight")]
+
+
+def _raised(network: nn.Module, x: Array, found: Array, y: Array, eps: float) -> Array:
+    """Losses of the attack, which must beat those of every corner that one gradient points to."""
+    import torch
+
+    from empirical.attacks.steps import loss_values
+
+    tensors = [torch.from_numpy(np.clip(z, x - eps, x + eps)) for z in (x, found)]
+    labels = torch.from_numpy(y)
+    best = np.full(len(x), -np.inf)
+    for z in tensors:
+        for _ in range(8):  # the loss is nearly linear in so small a ball: its corners
+            z = z.requires_grad_()
+            values = loss_values(network(z), labels, "cross-entropy")
+            best = np.maximum(best, values.detach().numpy())
+            (slope,) = torch.autograd.grad(values.sum(), z)
+            z = torch.from_numpy(x) + eps * slope.sign()
+    return best
+
+
+def _loss_of(margins: Array) -> float:
+    """Cross-entropy log(1 + sum exp(-margin)); the margin of the label itself is infinite."""
+    return float(np.logaddexp.reduce(np.append(-margins, 0.0))) * (1 + ROUNDING)
+
+
+# ------------------------------------------------------------------------------ rows
+
+
+def _band(sampled: Array, lam: float, greatest: float, level: float) -> Interval:
+    """Limits of the free energy, each of which errs with probability `level` at most.
+
+    Losses above those of the first draws are lowered to them for the lower limit, which that does
+    not raise and makes tight; the other draws do the rest.
+    """
+    few, losses = sampled[:FEW], sampled[FEW:]
+    cap = float(few.max())
+    low = np.minimum(losses, cap)
+    scale = -math.expm1(-lam * cap)
+    w = np.exp(lam * (low - cap)) * -np.expm1(-lam * low) / scale
+    average = min(1.0, max(0.0, math.fsum(w) / w.size))
+    less = 1 - free_energy_bounds.bernoulli_upper_limit(1 - average, -math.log(level) / w.size)
+    lo = cap + math.log(math.exp(-lam * cap) + less * scale) / lam
+    top = max(greatest, float(losses.max()))
+    hi = free_energy_bounds.free_energy_upper_limit(losses, lam, level, top)
+    return Interval(min(lo, hi), hi)
+
+
+def _mean_energy(
+    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, alpha: float
+) -> Measurement:
+    """The lower limit from few draws, against the enclosure from many others."""
+    (found,) = inputs.values()
+    sampled, lam = found.arrays["sampled"], parameters["lam"]
+    n = len(sampled)
+    bands = [
+        _band(many, lam, top, alpha / (4 * n))
+        for many, top in zip(sampled[:, :-FEW], found.arrays["certified"], strict=True)
+    ]
+    lo, hi = (float(np.mean([getattr(band, end) for band in bands])) for end in ("lo", "hi"))
+    hi = min(hi, float(found.arrays["certified"].mean()))
+    seen = Evidence(
+        (lo + hi) / 2, lo, hi, "exact", "large samples; certificate", n, alpha=alpha / 2
+    )
+    few = np.round(sampled[:, -FEW:], 12).tolist()
+    return Measurement({"losses": few, "lam": lam, "delta": alpha / 4}, seen)
+
+
+def _one_energy(
+    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, alpha: float
+) -> Measurement:
+    """The upper limit of the image whose loss varies most."""
+    (found,) = inputs.values()
+    sampled, lam = found.arrays["sampled"], parameters["lam"]
+    i = int(np.ptp(sampled, axis=1).argmax())
+    top = float(found.arrays["certified"][i])
+    band = _band(sampled[i, : -10 * FEW], lam, top, alpha / 4)
+    seen = Evidence(
+        (band.lo + band.hi) / 2, band.lo, band.hi, "exact", "large sample", alpha=alpha / 2
+    )
+    few = np.round(sampled[i, -10 * FEW :], 12).tolist()
+    arguments = {"losses": few, "lam": lam, "delta": alpha / 4, "greatest": top}
+    return Measurement(arguments, seen)
+
+
+def _gap(
+    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, alpha: float
+) -> Measurement:
+    """Greatest loss minus free energy, enclosed; the image for which it may be largest."""
+    (found,) = inputs.values()
+    arrays, lam = found.arrays, parameters["lam"]
+    n = len(arrays["sampled"])
+    bands = [
+        _band(many, lam, top, alpha / (2 * n))
+        for many, top in zip(arrays["sampled"], arrays["certified"], strict=True)
+    ]
+    highest = [float(top) - band.lo for top, band in zip(arrays["certified"], bands, strict=True)]
+    i = int(np.argmax(highest))
+    low = max(0.0, float(arrays["attacked"][i]) - bands[i].hi)
+    seen = Evidence(
+        (low + highest[i]) / 2,
+        min(low, highest[i]),
+        highest[i],
+        "exact",
+        "attack below, certificate above, large sample",
+        n,
+        alpha=alpha,
+    )
+    arguments = {
+        "d": parameters["d"],
+        "lipschitz": float(arrays["slopes"][i]),
+        "eps": EPS,
+        "lam": lam,
+    }
+    return Measurement(arguments, seen)
+
+
+def _instances(options: Options) -> tuple[Instance, ...]:
+    d = 64 if options.data == "digits" else None
+    if d is None:
+        from empirical import data
+
+        d = math.prod(data.load(options.data, options.data_dir).shape)
+    name = pipeline.data_name(options)
+    return tuple(
+        Instance(f"{name}-{NETWORK}-lam-{lam}", {"lam": lam, "d": d}, (_unit(options),))
+        for lam in LAMS
+    )
+
+
+def _table_units(options: Options) -> tuple[Unit, ...]:
+    unit = _unit(options)
+    return (
+        Unit(
+            f"{pipeline.data_name(options)}/energy-table",
+            "validation.experiments.network_energies:table",
+            {"data": pipeline.data_name(options)},
+            (unit,),
+        ),
+        *adversarial_tables.table_units(options),
+    )
+
+
+def table(
+    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, progress: Progress
+) -> Result:
+    """From the mean loss on random noise up to what is certified."""
+    (found,) = inputs.values()
+    sampled, n = found.arrays["sampled"], len(found.arrays["sampled"])
+    rows = []
+    for lam in LAMS:
+        bands = [
+            _band(many, lam, top, 0.05 / (2 * n))
+            for many, top in zip(sampled, found.arrays["certified"], strict=True)
+        ]
+        rows.append(
+            [
+                f"lam {lam}",
+                float(sampled.mean()),
+                float(np.mean([b.lo for b in bands])),
+                float(np.mean([b.hi for b in bands])),
+                float(found.arrays["attacked"].mean()),
+                float(found.arrays["certified"].mean()),
+            ]
+        )
+    return Result(
+        {
+            "title": f"Free energies of a network's loss on {parameters['data']}, linf {EPS}",
+            "columns": (
+                "",
+                "mean loss at uniform noise",
+                "free energy, from below",
+                "free energy, from above",
+                "loss under attack",
+                "certified loss",
+            ),
+            "rows": rows,
+            "note": f"Means over {n} test images. The limits of the free energies hold together "
+            "at level 0.05; the greatest loss lies between the last two columns.",
+        }
+    )
+
+
+_LOWER = Experiment(
+    name="free-energy-lower-limit-of-a-network",
+    claim=free_energy_bounds.FREE_ENERGY_LOWER_LIMIT,
+    subject="free_energy_bounds",
+    quantity="mean free energy",
+    unit="cross-entropy",
+    norm="linf",
+    reading="Each bar encloses the mean free energy; it must not end below the mark of the theory.",
+    x_label="cross-entropy",
+    instances=_instances,
+    measure=_mean_energy,
+    tables=_table_units,
+)
+EXPERIMENTS: tuple[Experiment, ...] = (
+    _LOWER,
+    replace(
+        _LOWER,
+        name="free-energy-upper-limit-of-a-network",
+        claim=free_energy_bounds.FREE_ENERGY_UPPER_LIMIT,
+        quantity="free energy",
+        reading="Each bar encloses the free energy; it must not end above the mark of the theory.",
+        measure=_one_energy,
+        tables=lambda options: (),
+    ),
+    replace(
+        _LOWER,
+        name="free-energy-gap-of-a-network",
+        claim=free_energy_limits.FREE_ENERGY_GAP,
+        subject="free_energy_limits",
+        quantity="greatest loss minus free energy",
+        reading="Each bar encloses how far the free energy is below the greatest loss, between an "
+        "attack and a certificate; it must not end above the mark of the theory.",
+        measure=_gap,
+        tables=lambda options: (),
+    ),
+)
