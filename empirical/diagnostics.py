@@ -132,7 +132,7 @@ def draw(found: SimilarityMap, axes: Any = None) -> Any:
     """Draw the map as the chapter's figure 17.2 does, and return the axes."""
     from matplotlib import pyplot
 
-    plotted = pyplot.gca() if axes is None else axes
+    plotted = pyplot.figure().add_subplot() if axes is None else axes
     image = plotted.imshow(found.values, origin="lower", vmin=0.0, vmax=1.0, cmap="magma")
     plotted.set_xticks(range(len(found.columns)), found.columns, rotation=90)
     plotted.set_yticks(range(len(found.rows)), found.rows)
