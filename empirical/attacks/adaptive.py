@@ -193,7 +193,8 @@ def _climb(
         if step in marks:
             _think(state, step - since)
             since = step
-    _leave(state, now, result, reached, wrong)
+    else:
+        _leave(state, now, result, reached, wrong)
     return result, reached, wrong
 
 
