@@ -137,7 +137,7 @@ def test_the_sign_chain_has_its_atoms_and_stays_far_from_every_density():
 
 @given(st.floats(0.02, 3), st.floats(0.05, 1), st.floats(0.1, 2))
 def test_the_bound_on_the_atom_holds_for_every_interval(eps, eta, sigma):
-    # The cells' midpoints are off by eps / 600 at most, next to which the kernel's slope is 1/sigma.
+    # The cells' midpoints are off by eps / 600 at most, and the kernel's slope is about 1 / sigma.
     assert exact_atom(eps, eta, sigma) >= sign_step_distance(eta, sigma) - 0.02 * eps / sigma - 1e-9
 
 
