@@ -47,14 +47,15 @@ def inside_check(
         raise ValueError(f"attacked must have shape {x.shape}, got {z.shape}")
     move = (z - x).reshape(len(x), -1)
     size = np.linalg.norm(move, orders[norm], axis=1)
-    beyond = max(float((size - eps).max(initial=-np.inf)), float((z - box[1]).max(initial=-np.inf)))
-    beyond = max(0.0, beyond, float((box[0] - z).max(initial=-np.inf)))
+    excess = [(size - eps).max(initial=0), (z - box[1]).max(initial=0), (box[0] - z).max(initial=0)]
+    beyond = float(max(excess)) if np.isfinite(z).all() else np.inf
     # Each pixel is rounded by 2^-24 of its size: in l1 these add up, in l2 their squares do.
     rounded = (
         4 * 2.0**-24 * max(map(abs, box)) * move.shape[1] ** {"linf": 0, "l2": 0.5, "l1": 1}[norm]
     )
-    failed = not beyond <= rounded
-    return judged("inside ball and box", failed, beyond, "largest excess over ball or box")
+    return judged(
+        "inside ball and box", beyond > rounded, beyond, "largest excess over ball or box"
+    )
 
 
 def double_check(network: nn.Module, attacked: Attacked, labels: np.ndarray) -> Check:

@@ -6,7 +6,6 @@ Cross-entropy vanishes, in floating point, where logits are large; the differenc
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from typing import Literal, TypeAlias, get_args
 
@@ -135,10 +134,10 @@ def checkpoints(steps: int) -> list[int]:
 
     Source: croce2020, section 3.1, "Step size selection".
     """
-    shares = [0.0, 0.22]
-    while shares[-1] < 1:
-        shares.append(shares[-1] + max(shares[-1] - shares[-2] - 0.03, 0.06))
-    return sorted({min(steps, math.ceil(p * steps)) for p in shares[1:]})
+    shares = [0, 22]  # hundredths
+    while shares[-1] < 100:
+        shares.append(shares[-1] + max(shares[-1] - shares[-2] - 3, 6))
+    return sorted({min(steps, -(-p * steps // 100)) for p in shares[1:]})
 
 
 @dataclass
