@@ -17,7 +17,9 @@ from empirical.attacks.projections import project, steepest
 from empirical.attacks.steps import fgsm, pgd, random_point
 from empirical.data import load
 from empirical.networks import build, to_arrays
-from validation.experiments.adversarial_tables import mean_interval
+from validation.experiment import Options
+from validation.experiments import adversarial_tables
+from validation.experiments.adversarial_tables import difference_interval, mean_interval
 
 torch.set_num_threads(1)
 ORDERS = {"linf": math.inf, "l2": 2, "l1": 1}
@@ -328,3 +330,57 @@ def test_limits_of_a_mean_contain_it_and_shrink(shares):
     assert -1e-15 <= lo <= hi <= 1
     # Hoeffding's limits are wider.
     assert hi - mean <= math.sqrt(math.log(40) / (2 * len(shares))) + 1e-12
+
+
+@given(st.integers(2, 400), st.integers(0, 2**31))
+def test_limits_of_a_difference_contain_it(n, seed):
+    gaps = np.random.default_rng(seed).choice([-1.0, 0.0, 0.5, 1.0], n)
+    mean, lo, hi = difference_interval(gaps, 0.05)
+    assert -1 <= lo <= mean <= hi <= 1
+    assert mean == gaps.mean()
+    assert difference_interval(-gaps, 0.05) == pytest.approx((-mean, -hi, -lo))
+
+
+def nothing(share, words):
+    pass
+
+
+def parameters_of(suite, method):
+    unit = adversarial_tables.trained_unit(Options(suite=suite), method, 0)
+    return {**unit.parameters, "gradients": 1600, "images": 30, "looks": 2, "seeds": 1}
+
+
+def test_all_methods_of_the_table_train_and_are_compared():
+    found = {}
+    for method in adversarial_tables.METHODS:
+        result = adversarial_tables.train(parameters_of("quick", method), {}, 0, nothing)
+        kept = result.arrays["kept"]
+        assert kept.shape == (5, 30)
+        assert (kept[-1] == kept.all(axis=0)).all()  # the worst of all
+        assert (kept[-1] <= kept).all()
+        assert result.arrays["history"].shape == (2, 2)
+        found[method] = result
+    parameters = {
+        "data": "digits",
+        "eps": EPS,
+        "methods": list(found),
+        "keys": {method: [method] for method in found},
+        "attacks": [],
+    }
+    shown = adversarial_tables.table(parameters, found, 0, nothing).values
+    assert [row[0] for row in shown["rows"]][-3:] == [
+        "worst of all",
+        "constant classifiers",
+        "gradients",
+    ]
+    assert {len(row) for row in shown["rows"]} == {11} == {len(shown["columns"])}
+    compared = adversarial_tables.ingredients(parameters, found, 0, nothing).values["rows"]
+    assert [row[0] for row in compared] == list(adversarial_tables.INGREDIENTS)
+    curve = adversarial_tables.figure(parameters, found, 0, nothing).values
+    assert {len(row) for row in curve["rows"]} == {3} == {len(curve["columns"])}
+
+
+def test_the_attacks_of_the_full_suite_run():
+    full = adversarial_tables.train(parameters_of("full", "particles, one pass"), {}, 0, nothing)
+    assert full.values["attacks"][2:] == [*adversarial_tables.ATTACKS["full"], "worst of all"]
+    assert full.arrays["kept"].shape == (7, 30)

@@ -19,7 +19,7 @@ from validation.experiment import (
     Result,
     Unit,
 )
-from validation.experiments import pipeline
+from validation.experiments import internal_defences, pipeline
 from validation.experiments.internal import SOLVER, by_linear_program
 from validation.verdict import Evidence
 
@@ -30,20 +30,26 @@ if TYPE_CHECKING:
 
 NETWORK = "cnn"
 MARGIN = 4  # black pixels added on every side, so that shifts keep all patches
-# Radii sum over the entries of a patch; both for patches of that side.
+# Radii sum over the entries of a patch.
 SIZES: Mapping[str, Mapping[str, Json]] = {
     "quick": {"patch": 3, "images": 20, "radii": [0.05, 0.1, 0.2], "epochs": 6, "critic": 40},
     "full": {"patch": 3, "images": 50, "radii": [0.05, 0.1, 0.2, 0.4], "epochs": 12, "critic": 400},
+    "large": {"patch": 7, "images": 30, "radii": [0.25, 0.5, 1, 2], "epochs": 3, "critic": 400},
 }
 LINF = (0.05, 0.1, 0.2)
 DECIMALS = 4  # of the images of the rows, as they are printed
+
+
+def _sizes(options: Options) -> Mapping[str, Json]:
+    """Of the digits; other images are larger, and so are their patches."""
+    return SIZES[options.suite if options.data == "digits" else "large"]
 
 
 def _unit(options: Options) -> Unit:
     return Unit(
         f"{pipeline.data_name(options)}/internal-attacks",
         "validation.experiments.internal_attacks:attack",
-        {**pipeline.source(options), **SIZES[options.suite]},
+        {**pipeline.source(options), **_sizes(options)},
         accelerated=True,
     )
 
@@ -163,7 +169,7 @@ def _instances(words: str) -> Callable[[Options], tuple[Instance, ...]]:
         name = f"{pipeline.data_name(options)}-{words}"
         # Beyond some hundred patches the linear program takes minutes.
         skipped = "" if options.data == "digits" else "too many patches for the linear program"
-        patch = SIZES[options.suite]["patch"]
+        patch = _sizes(options)["patch"]
         return (Instance(name, {"patch": patch}, (_unit(options),), skipped),)
 
     return instances
@@ -175,9 +181,10 @@ def _table_units(options: Options) -> tuple[Unit, ...]:
         Unit(
             f"{pipeline.data_name(options)}/internal-attack-table",
             "validation.experiments.internal_attacks:table",
-            {"data": pipeline.data_name(options), **SIZES[options.suite]},
+            {"data": pipeline.data_name(options), **_sizes(options)},
             (unit,),
         ),
+        *internal_defences.table_units(options),
     )
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 NETWORK, EPS = "mlp", "0.02"
 LAMS = (10, 100)
-SIZES = {"quick": {"images": 12, "draws": 4_000}, "full": {"images": 50, "draws": 40_000}}
+SIZES = {"quick": {"images": 12, "draws": 4_000}, "full": {"images": 50, "draws": 10_000}}
 FEW = 40  # draws per image of the limits under test
 # Of a loss computed in double precision, relative to the loss; the certificates bound theirs.
 ROUNDING = 1e-9
