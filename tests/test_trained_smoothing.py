@@ -108,7 +108,7 @@ def table_inputs():
         for name in names
     ]
     inputs |= dict(zip(("late", "early"), blocks, strict=True))
-    return {"data": "digits", "rows": rows, "grid": [0.005, 0.01, 0.02, 0.03]}, inputs
+    return {"data": "digits", "rows": rows, "grids": [[0.005, 0.01, 0.02, 0.03], [0.01]]}, inputs
 
 
 def as_table(made):
@@ -159,10 +159,11 @@ def test_certified_accuracy_falls_with_the_radius_and_rises_with_the_form():
 def test_the_sequential_rule_uses_fewer_of_the_same_votes():
     parameters, inputs = table_inputs()
     table = as_table(trained_smoothing.sequential(parameters, inputs, 0, lambda *_: None))
-    assert [row[0].partition(",")[0] for row in table.rows] == ["laplace", "gaussian"]
+    assert [row[0].partition(",")[0] for row in table.rows] == ["laplace", "gaussian"] * 2
     for row in table.rows:
-        assert 0 < row[2] < 1
-        assert row[3] <= row[4] + 1e-12
+        assert 0 < row[3] < 1
+        assert row[4] <= row[5] + 1e-12
+    assert table.rows[2][3] < table.rows[0][3]  # one radius is decided sooner than four
 
 
 def test_draws_without_replacement_end_with_the_counts():

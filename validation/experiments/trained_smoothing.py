@@ -143,7 +143,7 @@ def _table_units(options: Options) -> tuple[Unit, ...]:
         Unit(
             f"{data}/smoothing-{words}",
             f"validation.experiments.trained_smoothing:{function}",
-            {"data": data, "rows": rows, "grid": smoothing_units.SIZES[options.suite]["grid"]},
+            {"data": data, "rows": rows, "grids": smoothing_units.SIZES[options.suite]["grids"]},
             tuple(needs),
         )
         for words, function in (
@@ -309,47 +309,18 @@ def sequential(
     recorded votes without replacement has the law of drawing new ones.
     """
     rng = np.random.default_rng(seed)
-    rows = []
-    for title, row, made, votes in _each(parameters, inputs):
-        if row["noise"] not in ("laplace", "gaussian") or row["seed"] != 0 or row["sigma"] != SIGMA:
-            continue
-        counts, sigma, shape = _joined(votes), row["sigma"], made.values["shape"][1:]
-        grid = np.array(parameters["grid"])
-        right = counts["pilot"].argmax(1) == counts["labels"]
-        fixed = _radii(made, votes)["sharp"]
-        fixed = np.append(0.0, grid)[np.searchsorted(grid, fixed, side="right")]
-        used, found = [], []
-        for k, pilot in zip(counts["votes"], counts["pilot"], strict=True):
-            stopped = certify_sequentially(
-                _without_replacement(k, rng),
-                pilot,
-                sigma,
-                grid,
-                alpha=ALPHA,
-                most=int(k.sum()),
-                noise=row["noise"],
-                shape=shape,
-            )
-            used.append(stopped.samples)
-            found.append(stopped.radius)
-        radii = np.array(found) * right
-        n = int(counts["votes"][0].sum())
-        rows.append(
-            [
-                title,
-                float(np.mean(used)),
-                float(np.mean(used)) / n,
-                float(radii.mean()),
-                float(fixed.mean()),
-                median(radii),
-                median(fixed),
-            ]
-        )
+    rows = [
+        [title, ", ".join(f"{r:g}" for r in grid), *_stopped_early(made, votes, grid, rng)]
+        for grid in parameters["grids"]
+        for title, row, made, votes in _each(parameters, inputs)
+        if row["noise"] in ("laplace", "gaussian") and (row["seed"], row["sigma"]) == (0, SIGMA)
+    ]
     return Result(
         {
             "title": f"Certification that stops early, on {parameters['data']}",
             "columns": (
                 "noise",
+                "radii",
                 "votes per image",
                 "share of the fixed number",
                 "mean radius, sequential",
@@ -358,11 +329,43 @@ def sequential(
                 "median, fixed",
             ),
             "rows": rows,
-            "note": f"Both at level {ALPHA} and on the radii "
-            f"{', '.join(f'{r:g}' for r in parameters['grid'])}, sharp forms. The sequential rule "
-            "sees the same votes one after the other, in random order.",
+            "note": f"Both at level {ALPHA} and on the same grid of radii, sharp forms. The "
+            "sequential rule sees the same votes one after the other, in random order.",
         }
     )
+
+
+def _stopped_early(
+    made: Result, votes: Sequence[Result], radii: Sequence[float], rng: np.random.Generator
+) -> list[float | None]:
+    """Mean votes, their share of the fixed number, means and medians of both radii."""
+    counts, grid = _joined(votes), np.array(radii)
+    right = counts["pilot"].argmax(1) == counts["labels"]
+    fixed = np.append(0.0, grid)[np.searchsorted(grid, _radii(made, votes)["sharp"], side="right")]
+    stopped = [
+        certify_sequentially(
+            _without_replacement(k, rng),
+            pilot,
+            made.values["sigma"],
+            grid,
+            alpha=ALPHA,
+            most=int(k.sum()),
+            noise=made.values["noise"],
+            shape=made.values["shape"][1:],
+        )
+        for k, pilot in zip(counts["votes"], counts["pilot"], strict=True)
+    ]
+    used = float(np.mean([s.samples for s in stopped]))
+    found = np.array([s.radius for s in stopped]) * right
+    n = int(counts["votes"][0].sum())
+    return [
+        used,
+        used / n,
+        float(found.mean()),
+        float(fixed.mean()),
+        median(found),
+        median(fixed),
+    ]
 
 
 def _without_replacement(
