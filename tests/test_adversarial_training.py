@@ -18,7 +18,7 @@ from empirical.attacks.steps import fgsm, pgd, random_point
 from empirical.data import load
 from empirical.networks import build, to_arrays
 from validation.experiment import Options
-from validation.experiments import adversarial_tables
+from validation.experiments import adversarial_sweeps, adversarial_tables
 from validation.experiments.adversarial_tables import difference_interval, mean_interval
 
 torch.set_num_threads(1)
@@ -384,3 +384,19 @@ def test_the_attacks_of_the_full_suite_run():
     full = adversarial_tables.train(parameters_of("full", "particles, one pass"), {}, 0, nothing)
     assert full.values["attacks"][2:] == [*adversarial_tables.ATTACKS["full"], "worst of all"]
     assert full.arrays["kept"].shape == (7, 30)
+
+
+def test_sweeps_train_with_what_they_say():
+    assert adversarial_sweeps.sweep_units(Options()) == ()
+    for table in adversarial_sweeps.sweep_units(Options(suite="full")):
+        varied = table.parameters["varied"]
+        assert [unit.parameters["how"][varied] for unit in table.needs] == [
+            *adversarial_sweeps.SHARES
+        ]
+        found = {}
+        for unit in table.needs[::5]:
+            small = {**unit.parameters, "gradients": 400, "images": 20}
+            found[unit.key] = adversarial_tables.train(small, {}, 0, nothing)
+        parameters = {**table.parameters, "keys": list(found), "shares": [0.0, 4 / 3]}
+        shown = adversarial_sweeps.table(parameters, found, 0, nothing).values
+        assert {len(row) for row in shown["rows"]} == {3} == {len(shown["columns"])}

@@ -79,7 +79,7 @@ def trained_unit(options: Options, method: str, seed: int) -> Unit:
         "validation.experiments.adversarial_tables:train",
         {
             **pipeline.source(options),
-            "method": method,
+            "how": METHODS[method],
             "number": seed,
             "eps": RADIUS.get(options.data, 8 / 255),
             "suite": options.suite,
@@ -132,7 +132,7 @@ def train(
     from empirical.networks import build
 
     dataset = data.load(parameters["data"], parameters["data_dir"])
-    how = dict(METHODS[parameters["method"]])
+    how = dict(parameters["how"])
     # The same weights, order and test images for every method of one number.
     number, eps, device = parameters["number"], parameters["eps"], parameters["device"]
     network = build(NETWORK, dataset.shape, dataset.classes, number)

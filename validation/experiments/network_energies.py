@@ -26,7 +26,7 @@ from validation.experiment import (
     Result,
     Unit,
 )
-from validation.experiments import adversarial_tables, pipeline
+from validation.experiments import adversarial_sweeps, adversarial_tables, pipeline
 from validation.experiments.gibbs_cells import Array
 from validation.verdict import Evidence
 
@@ -244,6 +244,7 @@ def _table_units(options: Options) -> tuple[Unit, ...]:
             (unit,),
         ),
         *adversarial_tables.table_units(options),
+        *adversarial_sweeps.sweep_units(options),
     )
 
 
