@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from robust_theory.adversarial_generalisation import (
         adversarial_generalisation_gap as adversarial_generalisation_gap,
     )
+    from robust_theory.affine_margin import affine_rise as affine_rise
     from robust_theory.annealing import Annealed as Annealed
     from robust_theory.annealing import annealed_free_energy as annealed_free_energy
     from robust_theory.balls import ball_fooling_probability as ball_fooling_probability
@@ -451,6 +452,7 @@ _HOMES = {
     "surrogate": ("surrogate_risk_bound",),
     "training": ("risk_parts", "robustness_price"),
     "adversarial_generalisation": ("adversarial_generalisation_gap",),
+    "affine_margin": ("affine_rise",),
     "annealing": ("Annealed", "annealed_free_energy"),
     "bottleneck": (
         "Bottleneck",

@@ -2,6 +2,7 @@
 
 from robust_theory import (
     adversarial_generalisation,
+    affine_margin,
     balls,
     bottleneck,
     certificates,
@@ -126,6 +127,7 @@ CLAIMS: tuple[Claim, ...] = (
     certificates.CERTIFIED_RADIUS,
     lipschitz.LIPSCHITZ_RADIUS,
     similarity.UNBIASED_HSIC,
+    affine_margin.AFFINE_RISE,
     neighbour_flow.TRANSPORT_BY_NEIGHBOURS,
     neighbour_flow.SIGNED_FLOW_NORM,
     gibbs.GIBBS_VALUE,

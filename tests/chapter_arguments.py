@@ -29,6 +29,7 @@ FEATURES = {"first": [[1], [2], [4], [3], [0]], "second": [[1, 0], [2, 1], [2, 5
 _MARGIN = {"layers": SMALL, "point": POINT, "eps": 0.25, "label": 0, "norm": "l2"}
 _RADIUS = {"layers": SMALL, "point": POINT, "label": 0, "norm": "l2"}
 _LIPSCHITZ = {"logits": [1, 0.5, "1/3"], "label": 0, "lipschitz": 2}
+_RISE = {"weight": [1, -0.5, "1/3", 2], "point": [0.5, 0.25, 0, 0.75], "eps": 0.3}
 _SURROGATE = {"scores": [-2, -1.5, 1, 2], **PROBLEM, "scale": "1/10"}
 
 _MARGINS = [
@@ -75,6 +76,14 @@ ARGUMENTS = {
         for L in (1, 0.1, "7/3")
         for norm in ("l2", "linf", "l1")
     ],
+    "affine-rise": [
+        {"weight": weight, "point": point, "eps": eps, "norm": norm, "box": box}
+        for weight in ([1, -0.5, "1/3", 2], [0, 1, 1, -1], [0, 0, 0, 0])
+        for point in ([0.5, 0.25, 0, 0.75], [1, 1, 0, 0.1])
+        for eps in (0, "1/8", 0.3, 1, 9)
+        for norm in ("linf", "l2", "l1")
+        for box in ([0, 1], [-1, "3/2"], None)
+    ],
     "interval-margin": _MARGINS,
     "linear-margin": _MARGINS,
     "linear-margin-above-interval": _MARGINS,
@@ -114,6 +123,23 @@ OUTSIDE = {
             {"label": None},
             {"lipschitz": 0},
             {"norm": "l4"},
+        )
+    ],
+    "affine-rise": [
+        {**_RISE, **wrong}
+        for wrong in (
+            {"weight": [1, 2]},
+            {"weight": "x"},
+            {"weight": [1, 2, 3, math.nan]},
+            {"point": []},
+            {"point": 3},
+            {"point": [0, 0, 0, 1.5]},
+            {"eps": -1},
+            {"eps": math.inf},
+            {"norm": "l3"},
+            {"box": [0]},
+            {"box": 1},
+            {"box": [1, 0]},
         )
     ],
     "interval-margin": _NO_MARGINS,

@@ -544,6 +544,12 @@ PLANTED: dict[str, Planted] = {
         {**LINEAR_NETWORK, "norm": "l2"},
         scaled(2**0.5),
     ),
+    # Attained, up to 2^-40, by steps that choose their length.
+    "affine-rise": Planted(
+        "affine-rise-under-attack",
+        {"attack": "apgd", "norm": "l2", "eps": 0.75},
+        scaled(0.999),
+    ),
     "unbiased-hsic": Planted(
         "unbiased-hsic-over-all-samples",
         {"inputs": 8, "sample": 4, "widths": [2, 3]},

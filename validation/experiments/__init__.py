@@ -6,6 +6,7 @@ from validation.experiment import Experiment
 from validation.experiments import (
     bottleneck,
     classifiers,
+    diagnostics,
     exact_networks,
     explicit,
     gaussian_samples,
@@ -51,6 +52,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *training.EXPERIMENTS,
     *propagation.EXPERIMENTS,
     *similarity.EXPERIMENTS,
+    *diagnostics.EXPERIMENTS,
     *grid.EXPERIMENTS,
     *gibbs.EXPERIMENTS,
     *sampler_laws.EXPERIMENTS,
