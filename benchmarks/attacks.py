@@ -262,10 +262,9 @@ def main() -> None:
             "versions": {"python": platform.python_version()}
             | {name: version(name) for name in ("torch", "numpy", *there)},
             "missing": missing,
-            "means": f"seconds: least CPU time of {options.repeats} runs, the attacks in turn (ours stops at "
-            "images that are fooled, the libraries go on); "
-            "accuracy: share of images classified rightly before and after, with its 95 % "
-            "Clopper-Pearson interval",
+            "means": f"seconds: least CPU time of {options.repeats} runs, the attacks in turn; "
+            "ours stops at images that are fooled, the others go on; accuracy: share of images "
+            "classified rightly before and after, with its 95 % Clopper-Pearson interval",
             "summary": summary(rows),
             "rows": rows,
         }
