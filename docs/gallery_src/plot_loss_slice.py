@@ -63,6 +63,7 @@ for offset, (name, model) in enumerate((("network", network), ("quantised", quan
     panels[2].bar(places, left, 0.4, label=name)
 panels[2].set_xticks([k + 0.2 for k in range(len(attacks))], attacks)
 panels[2].set_ylabel("accuracy left, linf 0.1")
+panels[2].set_ylim(0, 1.2)
 panels[2].legend()
 plt.show()
 
