@@ -30,7 +30,7 @@ from empirical import data, networks, train
 from empirical.adversarial import train_on_pgd
 from empirical.adversarial_loop import Budget
 from empirical.attacks.adaptive import apgd
-from empirical.attacks.square import square
+from empirical.attacks.square import square_attack
 from empirical.attacks.steps import pgd
 from empirical.estimate import proportion_interval
 
@@ -101,7 +101,7 @@ def both_losses(problem: Problem) -> np.ndarray:
 
 def free(problem: Problem) -> np.ndarray:
     """Our Square."""
-    return square(
+    return square_attack(
         problem.network, problem.images, problem.labels, problem.eps, problem.norm, queries=1000
     ).images
 

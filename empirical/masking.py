@@ -24,7 +24,7 @@ from empirical.attack_checks import (
 )
 from empirical.attacks.adaptive import apgd
 from empirical.attacks.projections import Box
-from empirical.attacks.square import square
+from empirical.attacks.square import square_attack
 from empirical.attacks.steps import fgsm, loss_values, pgd, random_point
 from empirical.checks import Check, not_applicable
 from empirical.model_checks import (
@@ -156,7 +156,7 @@ def masking_checks(
     pixels = float(np.prod(images.shape[1:]))
     whole = (box[1] - box[0]) * (pixels**0.5 if norm == "l2" else 1.0)
     say(0.6, "without gradients, other losses")
-    free = square(f, images, labels, eps, norm, queries=queries, seed=seed, box=box).fooled
+    free = square_attack(f, images, labels, eps, norm, queries=queries, seed=seed, box=box).fooled
     sampled = _sampled(f, images, labels, eps, norm, samples, seed, box)
     checks += [
         one_step_check(one, many.fooled),

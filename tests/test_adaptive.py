@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from empirical.attacks.adaptive import apgd, checkpoints, dlr_loss
-from empirical.attacks.square import square
+from empirical.attacks.square import square_attack
 from empirical.attacks.steps import pgd
 from tests.digit_networks import IMAGES, LABELS, affine, quantised, scaled, trained
 
@@ -16,7 +16,7 @@ BALLS = [("linf", 0.1), ("l2", 0.5)]
 ATTACKS = {
     "apgd": lambda *a, **k: apgd(*a, steps=20, **k),
     "apgd-dlr": lambda *a, **k: apgd(*a, steps=20, loss="dlr", **k),
-    "square": lambda *a, **k: square(*a, queries=60, **k),
+    "square": lambda *a, **k: square_attack(*a, queries=60, **k),
 }
 
 
@@ -63,7 +63,7 @@ def test_masked_networks_are_fooled_by_what_ignores_scale_and_by_what_ignores_sl
     assert usual.sum() < truth.sum() - 5
     hidden = quantised(trained())
     with_slopes = apgd(hidden, IMAGES, LABELS, eps, norm).fooled
-    without = square(hidden, IMAGES, LABELS, eps, norm, queries=300).fooled
+    without = square_attack(hidden, IMAGES, LABELS, eps, norm, queries=300).fooled
     assert without.sum() > with_slopes.sum() + 5
 
 
@@ -136,8 +136,8 @@ def test_square_needs_no_slope_and_improves_with_queries():
             with torch.no_grad():
                 return trained()(x)
 
-    few = square(Hard(), IMAGES, LABELS, 0.1, queries=10).fooled
-    many = square(Hard(), IMAGES, LABELS, 0.1, queries=400).fooled
+    few = square_attack(Hard(), IMAGES, LABELS, 0.1, queries=10).fooled
+    many = square_attack(Hard(), IMAGES, LABELS, 0.1, queries=400).fooled
     assert many.sum() > few.sum()
 
 
@@ -166,7 +166,7 @@ def test_wrong_arguments(change, message):
         "norm": "linf",
         "box": (0.0, 1.0),
     } | change
-    for attack in (apgd, square):
+    for attack in (apgd, square_attack):
         with pytest.raises(ValueError, match=message):
             attack(**arguments)
 
@@ -180,4 +180,4 @@ def test_wrong_options():
     with pytest.raises(ValueError, match="restarts must be at least 1"):
         apgd(two, IMAGES, LABELS % 2, 0.1, restarts=0)
     with pytest.raises(ValueError, match="queries must be at least 1"):
-        square(two, IMAGES, LABELS % 2, 0.1, queries=0)
+        square_attack(two, IMAGES, LABELS % 2, 0.1, queries=0)

@@ -16,7 +16,7 @@ from torch import nn
 
 from empirical import data, networks, train
 from empirical.attacks.adaptive import apgd
-from empirical.attacks.square import square
+from empirical.attacks.square import square_attack
 from empirical.attacks.steps import fgsm, pgd
 from empirical.checks import failures
 from empirical.loss_slices import draw_slice, loss_slice
@@ -55,7 +55,7 @@ attacks = {
     "FGSM": lambda f: fgsm(f, images, labels, 0.1),
     "PGD": lambda f: pgd(f, images, labels, 0.1),
     "APGD, DLR": lambda f: apgd(f, images, labels, 0.1, loss="dlr", steps=40),
-    "Square": lambda f: square(f, images, labels, 0.1, queries=500),
+    "Square": lambda f: square_attack(f, images, labels, 0.1, queries=500),
 }
 for offset, (name, model) in enumerate((("network", network), ("quantised", quantised))):
     left = [float((~attack(model).fooled).mean()) for attack in attacks.values()]

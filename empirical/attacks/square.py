@@ -17,7 +17,7 @@ _SHARE = 0.8  # of the image that the first squares cover
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
-def square(
+def square_attack(
     network: nn.Module,
     images: np.ndarray,
     labels: np.ndarray,

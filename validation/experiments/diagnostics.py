@@ -63,13 +63,13 @@ def _reached(
 
 def _attack(name: str, network: Any, images: Any, eps: float, norm: str, seed: int) -> Any:
     from empirical.attacks.adaptive import apgd
-    from empirical.attacks.square import square
+    from empirical.attacks.square import square_attack
     from empirical.attacks.steps import pgd
 
     labels = np.zeros(len(images), dtype=np.int64)
     draws = seed % 2**31
     if name == "square":
-        return square(network, images, labels, eps, norm, queries=300, seed=draws).images
+        return square_attack(network, images, labels, eps, norm, queries=300, seed=draws).images
     if name == "pgd":
         return pgd(network, images, labels, eps, norm, steps=40, seed=draws).images
     return apgd(network, images, labels, eps, norm, loss="dlr", steps=40, seed=draws).images
