@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from robust_theory.bottleneck import wasserstein_inf as wasserstein_inf
     from robust_theory.bottleneck import within_wasserstein_inf as within_wasserstein_inf
     from robust_theory.catalogue import CLAIMS as CLAIMS
+    from robust_theory.checkerboards import checkerboard as checkerboard
+    from robust_theory.checkerboards import (
+        checkerboard_expected_radius as checkerboard_expected_radius,
+    )
+    from robust_theory.checkerboards import (
+        checkerboard_fooling_probability as checkerboard_fooling_probability,
+    )
     from robust_theory.cheeger import cheeger_fooling_probability as cheeger_fooling_probability
     from robust_theory.claim import Claim as Claim
     from robust_theory.claim import Interval as Interval
@@ -119,12 +126,9 @@ if TYPE_CHECKING:
         internal_wasserstein_lower_bound as internal_wasserstein_lower_bound,
     )
     from robust_theory.latent import expected_radius as expected_radius
-    from robust_theory.latent import expected_radius_limits as expected_radius_limits
     from robust_theory.latent import fooling_log_tail as fooling_log_tail
     from robust_theory.latent import fooling_probability as fooling_probability
-    from robust_theory.latent import fooling_probability_limits as fooling_probability_limits
     from robust_theory.latent import fooling_quantile as fooling_quantile
-    from robust_theory.latent import fooling_quantile_limits as fooling_quantile_limits
     from robust_theory.latents import cube_fooling_probability as cube_fooling_probability
     from robust_theory.latents import inradius_fooling_probability as inradius_fooling_probability
     from robust_theory.latents import (
@@ -138,15 +142,15 @@ if TYPE_CHECKING:
     from robust_theory.log_mean_exp import free_energy as free_energy
     from robust_theory.log_mean_exp import gibbs_divergence as gibbs_divergence
     from robust_theory.log_mean_exp import gibbs_weights as gibbs_weights
+    from robust_theory.measure_limits import expected_radius_limits as expected_radius_limits
+    from robust_theory.measure_limits import (
+        fooling_probability_limits as fooling_probability_limits,
+    )
+    from robust_theory.measure_limits import fooling_quantile_limits as fooling_quantile_limits
     from robust_theory.mixed_classifiers import MixtureGame as MixtureGame
     from robust_theory.mixed_classifiers import mixture_game as mixture_game
     from robust_theory.mixed_classifiers import mixture_game_value as mixture_game_value
     from robust_theory.models import ExactModel as ExactModel
-    from robust_theory.models import checkerboard as checkerboard
-    from robust_theory.models import checkerboard_expected_radius as checkerboard_expected_radius
-    from robust_theory.models import (
-        checkerboard_fooling_probability as checkerboard_fooling_probability,
-    )
     from robust_theory.models import half_space as half_space
     from robust_theory.models import (
         half_space_fooling_probability as half_space_fooling_probability,
@@ -419,23 +423,27 @@ _HOMES = {
     "claim": ("Claim", "Interval"),
     "latent": (
         "expected_radius",
-        "expected_radius_limits",
         "fooling_log_tail",
         "fooling_probability",
-        "fooling_probability_limits",
         "fooling_quantile",
+    ),
+    "measure_limits": (
+        "expected_radius_limits",
+        "fooling_probability_limits",
         "fooling_quantile_limits",
     ),
     "models": (
         "ExactModel",
-        "checkerboard",
-        "checkerboard_expected_radius",
-        "checkerboard_fooling_probability",
         "half_space",
         "half_space_fooling_probability",
         "simplex",
         "simplex_expected_radius",
         "simplex_fooling_probability",
+    ),
+    "checkerboards": (
+        "checkerboard",
+        "checkerboard_expected_radius",
+        "checkerboard_fooling_probability",
     ),
     "divergence": ("ascent_slopes", "kl_divergence", "kl_gradients", "trades_gradient"),
     "finite_problems": (

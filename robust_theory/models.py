@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,6 @@ from robust_theory.arguments import (
 )
 from robust_theory.arithmetic import enclose, statement
 from robust_theory.claim import A_DISTANCE, A_PROBABILITY, Claim, Interval
-
-Form = Literal["sharp", "paper"]
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,9 @@ def half_space(dimension: int, offset: float = 0.0) -> ExactModel:
         name="half-space",
         dimension=d,
         measures=(below, above),
-        label=lambda z: (_rows(z, d)[:, 0] > t).astype(np.int64),
-        radius=lambda z: np.abs(_rows(z, d)[:, 0] - t),
-        survival=lambda eps: _of_budgets(lambda e: _half_space(t, e)[1], eps),
+        label=lambda z: (checked_rows(z, d)[:, 0] > t).astype(np.int64),
+        radius=lambda z: np.abs(checked_rows(z, d)[:, 0] - t),
+        survival=lambda eps: of_budgets(lambda e: _half_space(t, e)[1], eps),
         mean_radius=math.sqrt(2 / math.pi) * math.exp(-t * t / 2) + t * math.erf(t / math.sqrt(2)),
     )
 
@@ -81,31 +79,17 @@ def simplex(classes: int) -> ExactModel:
     K = positive_integer(classes, "classes", least=2)
 
     def radius(z: Floats) -> Floats:
-        top = np.partition(_rows(z, K), K - 2, axis=1)[:, K - 2 :]
+        top = np.partition(checked_rows(z, K), K - 2, axis=1)[:, K - 2 :]
         return np.asarray((top[:, 1] - top[:, 0]) / math.sqrt(2))
 
     return ExactModel(
         name="simplex",
         dimension=K,
         measures=(1 / K,) * K,
-        label=lambda z: np.argmax(_rows(z, K), axis=1),
+        label=lambda z: np.argmax(checked_rows(z, K), axis=1),
         radius=radius,
-        survival=lambda eps: _of_budgets(partial(_simplex_survival, K), eps),
+        survival=lambda eps: of_budgets(partial(_simplex_survival, K), eps),
         mean_radius=simplex_expected_radius(K),
-    )
-
-
-def checkerboard(dimension: int) -> ExactModel:
-    """The class is the parity of the sum of the coordinates' integer parts (rounded down)."""
-    d = positive_integer(dimension, "dimension")
-    return ExactModel(
-        name="checkerboard",
-        dimension=d,
-        measures=(0.5, 0.5),
-        label=lambda z: ((np.floor(_rows(z, d)) % 2).sum(axis=1) % 2).astype(np.int64),
-        radius=lambda z: np.abs(_rows(z, d) - np.rint(z)).min(axis=1),
-        survival=lambda eps: _of_budgets(lambda e: np.exp(d * _log_cell(e)), eps),
-        mean_radius=checkerboard_expected_radius(d),
     )
 
 
@@ -120,7 +104,7 @@ def half_space_fooling_probability(offset: Any, eps: Any) -> Any:
     Source: fawzi2018, Remark 4.
     """
     t = real(offset, "offset")
-    return _of_budgets(lambda e: _half_space(t, e)[0], eps)
+    return of_budgets(lambda e: _half_space(t, e)[0], eps)
 
 
 def simplex_fooling_probability(classes: int, eps: Any) -> Any:
@@ -134,7 +118,7 @@ def simplex_fooling_probability(classes: int, eps: Any) -> Any:
     are within a factor of 1.42 of what this classifier reaches. Source: milman2022.
     """
     K = positive_integer(classes, "classes", least=2)
-    return _of_budgets(partial(_simplex_fooling, K), eps)
+    return of_budgets(partial(_simplex_fooling, K), eps)
 
 
 def simplex_expected_radius(classes: int) -> float:
@@ -153,79 +137,9 @@ def simplex_expected_radius(classes: int) -> float:
     )
 
 
-def checkerboard_fooling_probability(d: int, eps: Any, form: Form = "sharp") -> Any:
-    """P(r_Z <= eps) of the checkerboard in `d` dimensions, for `eps` of any shape.
-
-    Parameters
-    ----------
-    d : int
-        Dimension, at least 1.
-    eps : number or array
-        Budgets, L2 distance.
-    form : {"sharp", "paper"}
-        "sharp" is the law 1 - q(eps)^d, where a coordinate is further than eps from every
-        integer with probability q(eps). "paper" is the lower bound 1 - (1 - eps)^d, which needs
-        eps <= 1: beyond that it exceeds 1 in odd dimensions.
-
-    Returns
-    -------
-    float or array
-        Within 1e-14 of the exact value, relatively; the paper's lower bound never above it.
-
-    Raises
-    ------
-    ValueError
-        If d < 1, eps < 0, `form` is another word, or eps > 1 with the paper's form.
-
-    Notes
-    -----
-    Source: fawzi2018, Example 1; "paper" is its eq. (4), given there without a range.
-    """
-    d = positive_integer(d, "d")
-    if form == "paper":
-        _check_paper(eps)
-        return _of_budgets(lambda e: -np.expm1(d * np.log1p(-e)) * (1 - 8 * 2.0**-53), eps)
-    if form != "sharp":
-        raise ValueError(f"form must be 'sharp' or 'paper', got {form!r}")
-    return _of_budgets(lambda e: -np.expm1(d * _log_cell(e)), eps)
-
-
-def checkerboard_expected_radius(d: int) -> float:
-    """E r_Z of the checkerboard in `d` dimensions, within 1e-14, relatively.
-
-    The integral of q(x)^d over 0 <= x <= 1/2.
-
-    Notes
-    -----
-    Source: fawzi2018, Example 1.
-    """
-    d = positive_integer(d, "d")
-    # With t = 1 - 2 x, q = t - k sin(pi t) and k = 1.7e-9. To first order in k the integral is
-    # 1/(2(d+1)) - (d k/2) J, where J integrates t^(d-1) sin(pi (1-t)); Taylor's series of the
-    # sine about t = 1 gives Beta integrals. The second order and the other sines of q are below
-    # 1e-16 of the result.
-    integral, term = 0.0, math.pi / (d * (d + 1))
-    for n in range(2, 40, 2):
-        integral += term
-        term *= -(math.pi**2) / ((d + n) * (d + n + 1))
-    return 1 / (2 * (d + 1)) - d * _RIPPLES[0] / 2 * integral
-
-
 # The trapezoidal rule on a smooth function that dies out at both ends: the narrowest one below
 # has a standard deviation of 0.06, for which this step's error is exp(-70).
 _STEP = 1 / 32
-
-# q(e) = 1 - 2 e - sum_n ripple_n sin(2 pi n e); the third is 1e-77.
-_RIPPLES = tuple(2 / math.pi * math.exp(-2 * math.pi**2 * n * n) / n for n in (1, 2))
-
-
-def _log_cell(eps: Floats) -> Floats:
-    """log q(eps), the probability that a coordinate is further than eps from every integer."""
-    e = np.minimum(eps, 0.5)
-    outside = 2 * e + sum(
-        ripple * np.sin(2 * np.pi * n * e) for n, ripple in enumerate(_RIPPLES, start=1)
-    )
-    return np.where(eps >= 0.5, -np.inf, np.log1p(-outside))
 
 
 def _half_space(offset: float, eps: Floats) -> tuple[Floats, Floats]:
@@ -275,13 +189,7 @@ def _blocks(n: int) -> Iterator[slice]:
     return (slice(start, start + 64) for start in range(0, n, 64))
 
 
-def _check_paper(eps: Any) -> None:
-    e = budgets(eps)
-    if (e > 1).any():
-        raise ValueError(f"eps must be at most 1 in eq. (4), got {e[e > 1].flat[0]}")
-
-
-def _of_budgets(law: Callable[[Floats], Floats], eps: Any) -> Any:
+def of_budgets(law: Callable[[Floats], Floats], eps: Any) -> Any:
     """A law of flat budgets, applied to budgets of any shape."""
     radius = budgets(eps)
     with np.errstate(divide="ignore"):
@@ -289,7 +197,8 @@ def _of_budgets(law: Callable[[Floats], Floats], eps: Any) -> Any:
     return values.reshape(radius.shape) if radius.ndim else float(values[0])
 
 
-def _rows(z: Any, dimension: int) -> Floats:
+def checked_rows(z: Any, dimension: int) -> Floats:
+    """Finite points (n, dimension), or ValueError."""
     rows = np.asarray(z, np.float64)
     if rows.ndim != 2 or rows.shape[1] != dimension:
         raise ValueError(f"z must have shape (n, {dimension}), got {rows.shape}")
@@ -315,29 +224,7 @@ def _simplex_mean(m: Any, K: Any) -> Any:
     return m.line_integral(lambda x: K * m.cdf(x) ** (K - 1) * m.sf(x), 2 * K) / m.sqrt(2)
 
 
-def _cell(m: Any, eps: Any) -> Any:
-    eps = m.number(eps)
-    y = m.imaginary_size(eps)
-    ripples = m.series(
-        lambda n: m.exp(-2 * m.pi**2 * n**2) * m.sin(2 * m.pi * n * eps) / n,
-        lambda n: m.exp(-2 * m.pi**2 * n**2 + 2 * m.pi * n * y),
-    )
-    return 1 - 2 * eps - 2 / m.pi * ripples
-
-
-def _checkerboard_law(m: Any, d: Any, eps: Any) -> Any:
-    return 1 - _cell(m, eps) ** d
-
-
-def _checkerboard_mean(m: Any, d: Any) -> Any:
-    return m.integral(lambda x: _cell(m, x) ** d, 0, m.number(Fraction(1, 2)))
-
-
-def _checkerboard_paper(m: Any, d: Any, eps: Any) -> Any:
-    return 1 - (1 - m.number(eps)) ** d
-
-
-def _enclosed(
+def enclosed_law(
     law: Callable[..., Any], *arguments: Any, certain: Fraction | None = None
 ) -> Interval:
     """Enclosure of a law whose last argument is eps; it is 1 from eps = `certain` on."""
@@ -351,45 +238,28 @@ def _enclosed(
 
 
 def _half_space_enclosure(offset: Any, eps: Any) -> Interval:
-    return _enclosed(_half_space_law, exact_rational(offset, "offset"), eps)
+    return enclosed_law(_half_space_law, exact_rational(offset, "offset"), eps)
 
 
 def _simplex_enclosure(classes: int, eps: Any) -> Interval:
-    return _enclosed(_simplex_law, positive_integer(classes, "classes", least=2), eps)
+    return enclosed_law(_simplex_law, positive_integer(classes, "classes", least=2), eps)
 
 
 def _simplex_mean_enclosure(classes: int) -> Interval:
     return enclose(_simplex_mean, positive_integer(classes, "classes", least=2))
 
 
-def _checkerboard_mean_enclosure(d: int) -> Interval:
-    return enclose(_checkerboard_mean, positive_integer(d, "d"))
-
-
-def _checkerboard_enclosure(d: int, eps: Any) -> Interval:
-    return _enclosed(_checkerboard_law, positive_integer(d, "d"), eps, certain=Fraction(1, 2))
-
-
-def _paper_enclosure(d: int, eps: Any) -> Interval:
-    _check_paper(eps)
-    return _enclosed(_checkerboard_paper, positive_integer(d, "d"), eps, certain=Fraction(1))
-
-
 def _broken_simplex(classes: Any, eps: Any = 0) -> tuple[str, ...]:
     return broken(lambda: positive_integer(classes, "classes", least=2), lambda: budgets(eps))
 
 
-def _broken_checkerboard(d: Any, eps: Any = 0) -> tuple[str, ...]:
-    return broken(lambda: positive_integer(d, "d"), lambda: budgets(eps))
-
-
-_FOOLED = r"P(r_Z \le \varepsilon)"
-_MEAN = r"\mathbb{E}\, r_Z"
+FOOLED = r"P(r_Z \le \varepsilon)"
+MEAN_RADIUS = r"\mathbb{E}\, r_Z"
 
 HALF_SPACE_LAW = Claim(
     name="half-space-law",
     source="fawzi2018, Remark 4",
-    formula=lambda: statement(_FOOLED + " =", _half_space_law, "t", r"\varepsilon"),
+    formula=lambda: statement(FOOLED + " =", _half_space_law, "t", r"\varepsilon"),
     relation="==",
     value=half_space_fooling_probability,
     enclosure=_half_space_enclosure,
@@ -401,7 +271,7 @@ HALF_SPACE_LAW = Claim(
 SIMPLEX_LAW = Claim(
     name="simplex-law",
     source="milman2022, Gaussian simplicial clusters",
-    formula=lambda: statement(_FOOLED + " =", _simplex_law, "K", r"\varepsilon"),
+    formula=lambda: statement(FOOLED + " =", _simplex_law, "K", r"\varepsilon"),
     relation="==",
     value=simplex_fooling_probability,
     enclosure=_simplex_enclosure,
@@ -411,45 +281,10 @@ SIMPLEX_LAW = Claim(
 SIMPLEX_EXPECTED_RADIUS = Claim(
     name="simplex-expected-radius",
     source="milman2022, Gaussian simplicial clusters",
-    formula=lambda: statement(_MEAN + " =", _simplex_mean, "K"),
+    formula=lambda: statement(MEAN_RADIUS + " =", _simplex_mean, "K"),
     relation="==",
     value=simplex_expected_radius,
     enclosure=_simplex_mean_enclosure,
     broken_hypotheses=lambda classes: _broken_simplex(classes),
     possible=A_DISTANCE,
-)
-CHECKERBOARD_LAW = Claim(
-    name="checkerboard-law",
-    source="fawzi2018, Example 1",
-    formula=lambda: statement(_FOOLED + " =", _checkerboard_law, "d", r"\varepsilon"),
-    relation="==",
-    value=checkerboard_fooling_probability,
-    enclosure=_checkerboard_enclosure,
-    broken_hypotheses=_broken_checkerboard,
-    possible=A_PROBABILITY,
-)
-CHECKERBOARD_EXPECTED_RADIUS = Claim(
-    name="checkerboard-expected-radius",
-    source="fawzi2018, Example 1",
-    formula=lambda: statement(_MEAN + " =", _checkerboard_mean, "d"),
-    relation="==",
-    value=checkerboard_expected_radius,
-    enclosure=_checkerboard_mean_enclosure,
-    broken_hypotheses=lambda d: _broken_checkerboard(d),
-    possible=A_DISTANCE,
-)
-CHECKERBOARD_PAPER_BOUND = Claim(
-    name="checkerboard-paper-bound",
-    source="fawzi2018, Example 1, eq. (4)",
-    formula=lambda: (
-        statement(_FOOLED + r" \ge", _checkerboard_paper, "d", r"\varepsilon")
-        + r",\quad 0 \le \varepsilon \le 1"
-    ),
-    relation=">=",
-    value=partial(checkerboard_fooling_probability, form="paper"),
-    enclosure=_paper_enclosure,
-    broken_hypotheses=lambda d, eps: broken(
-        lambda: positive_integer(d, "d"), lambda: _check_paper(eps)
-    ),
-    possible=A_PROBABILITY,
 )

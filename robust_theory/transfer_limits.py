@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from robust_theory import isoperimetry, latent
+from robust_theory import isoperimetry, measure_limits
 from robust_theory.arguments import Floats, budgets, probability
 
 
@@ -34,7 +34,7 @@ def transfer_probability_limits(
         Rounded outwards, within [0, 1].
     """
     radius = budgets(eps)
-    low, high = latent.fooling_probability_limits(lower, upper, radius.ravel())
+    low, high = measure_limits.fooling_probability_limits(lower, upper, radius.ravel())
     least = probability(delta_lower, "delta_lower")
     most = probability(delta_upper, "delta_upper")
     if least > most:

@@ -22,14 +22,12 @@ from robust_theory import (
     simplex_expected_radius,
     simplex_fooling_probability,
 )
-from robust_theory.models import (
+from robust_theory.checkerboards import (
     CHECKERBOARD_EXPECTED_RADIUS,
     CHECKERBOARD_LAW,
     CHECKERBOARD_PAPER_BOUND,
-    HALF_SPACE_LAW,
-    SIMPLEX_EXPECTED_RADIUS,
-    SIMPLEX_LAW,
 )
+from robust_theory.models import HALF_SPACE_LAW, SIMPLEX_EXPECTED_RADIUS, SIMPLEX_LAW
 
 REFERENCE = json.loads((Path(__file__).parent / "reference/gaussian.json").read_text())["values"]
 MODELS = [

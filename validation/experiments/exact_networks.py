@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from empirical.estimate import quantile_interval, simultaneous_proportions
-from robust_theory import latent as theory
+from robust_theory import measure_limits
 from validation.experiment import (
     Experiment,
     Instance,
@@ -150,7 +150,7 @@ def _measure(
             censored=int(np.count_nonzero(np.isinf(above))),
             alpha=alpha / 2,
         ),
-        theory=theory.fooling_quantile_limits(lower, upper, q),
+        theory=measure_limits.fooling_quantile_limits(lower, upper, q),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from empirical.estimate import simultaneous_proportions
 from robust_theory import latent as theory
+from robust_theory import measure_limits
 from robust_theory.arguments import exact_rational
 from robust_theory.claim import Claim, Interval
 from validation.experiment import (
@@ -125,7 +126,7 @@ def _trained_share(
     return Measurement(
         arguments={"measures": measures, "eps": parameters["eps"]},
         evidence=evidence.share_within(radii, eps, alpha / 2, "attack"),
-        theory=Interval(*theory.fooling_probability_limits(lower, upper, eps)),
+        theory=Interval(*measure_limits.fooling_probability_limits(lower, upper, eps)),
         curve=_curve(parameters["network"], grid, bound, observed, lo, hi),
     )
 
@@ -138,7 +139,7 @@ def _trained_quantile(
     return Measurement(
         arguments={"measures": _plain(counts), "q": parameters["q"]},
         evidence=evidence.quantile(radii, parameters["q"], alpha / 2, "attack"),
-        theory=theory.fooling_quantile_limits(lower, upper, parameters["q"]),
+        theory=measure_limits.fooling_quantile_limits(lower, upper, parameters["q"]),
     )
 
 
@@ -150,7 +151,7 @@ def _trained_mean(
     return Measurement(
         arguments={"measures": _plain(counts)},
         evidence=evidence.mean(radii, alpha / 2, "attack"),
-        theory=theory.expected_radius_limits(lower, upper),
+        theory=measure_limits.expected_radius_limits(lower, upper),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from robust_theory import models, orthant_models, parallel, strip_models
+from robust_theory import checkerboards, models, orthant_models, parallel, strip_models
 from robust_theory.claim import Claim
 from validation.experiment import Experiment, Json
 from validation.experiments import words
@@ -83,19 +83,19 @@ SIMPLEX_EXPECTED_RADIUS = _mean(
     _case("10-classes", "simplex", {"classes": 10}),
 )
 CHECKERBOARD_LAW = _law(
-    models.CHECKERBOARD_LAW,
+    checkerboards.CHECKERBOARD_LAW,
     "models",
     _checkerboard("2-dimensions", 2, eps=0.1),
     _checkerboard("10-dimensions", 10, eps=0.05),
 )
 CHECKERBOARD_EXPECTED_RADIUS = _mean(
-    models.CHECKERBOARD_EXPECTED_RADIUS,
+    checkerboards.CHECKERBOARD_EXPECTED_RADIUS,
     "models",
     _checkerboard("2-dimensions", 2),
     _checkerboard("10-dimensions", 10),
 )
 CHECKERBOARD_PAPER_BOUND = _law(
-    models.CHECKERBOARD_PAPER_BOUND,
+    checkerboards.CHECKERBOARD_PAPER_BOUND,
     "models",
     _checkerboard("2-dimensions", 2, eps=0.1),
     _checkerboard("10-dimensions", 10, eps=0.05),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from robust_theory import models, orthant_models, parallel, strip_models
+from robust_theory import checkerboards, models, orthant_models, parallel, strip_models
 from validation.experiment import Json
 
 Floats = NDArray[np.float64]
@@ -164,7 +164,7 @@ def labelled_generators(
 SAMPLERS: dict[str, Sampler] = {
     "half-space": _gaussian(models.half_space),
     "simplex": _gaussian(models.simplex),
-    "checkerboard": _gaussian(models.checkerboard),
+    "checkerboard": _gaussian(checkerboards.checkerboard),
     "orthants": _gaussian(orthant_models.orthants),
     "strips": _gaussian(strip_models.strips),
     "simplex over norm": simplex_over_norm,

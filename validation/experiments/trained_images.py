@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from empirical.estimate import quantile_interval, simultaneous_proportions
-from robust_theory import image_radii, images, latent, models
+from robust_theory import image_radii, images, latent, measure_limits, models
 from robust_theory.claim import Interval
 from validation.experiment import (
     Experiment,
@@ -77,7 +77,7 @@ def _share(
     else:
         eps = quantile_interval(modulus.arrays["above"], 1 - FAILURE, part).hi
         failure = FAILURE
-    bound = Interval(*latent.fooling_probability_limits(lower, upper, t))
+    bound = Interval(*measure_limits.fooling_probability_limits(lower, upper, t))
     return Measurement(
         {
             "measures": [int(k) for k in counts],
@@ -97,7 +97,7 @@ def _mean(
     counts, found, modulus = _read(inputs)
     constant = modulus.values["lipschitz_from_above"]
     lower, upper = simultaneous_proportions(counts, alpha / 2)
-    bound = latent.expected_radius_limits(lower, upper)
+    bound = measure_limits.expected_radius_limits(lower, upper)
     seen = evidence.mean(found.arrays["in_distribution"], alpha / 2, "attack", constant)
     return Measurement(
         {"measures": [int(k) for k in counts], "modulus": [constant, 1]},
