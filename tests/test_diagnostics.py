@@ -15,6 +15,8 @@ from empirical.attacks.minimal import minimal_perturbation
 from empirical.attacks.steps import Attacked, fgsm, pgd
 from empirical.checks import failures, never_beaten, sign_test, table
 from empirical.exact import linear_radius
+from empirical.exact_layers import torch_function
+from empirical.exact_milp import milp_radius
 from empirical.loss_slices import draw_slice, loss_slice
 from empirical.masking import masking_checks
 from empirical.masking import model_checks as all_model_checks
@@ -31,6 +33,7 @@ from tests.digit_networks import (
     trained,
     trained_on_one_step,
 )
+from validation.experiments.small_networks import networks
 
 
 @functools.cache
@@ -292,6 +295,22 @@ def test_attack_radii_against_exact_ones():
     nowhere = np.full(20, np.inf)
     assert check(nowhere, nowhere, nowhere).verdict == "not applicable"
     assert check(nowhere, exact.lower, exact.upper).number == math.inf
+
+
+def test_exact_programs_tell_a_least_perturbation_from_another():
+    """Random networks of 14 hidden units: at some points the attack finds the least perturbation,
+    at others, far from every boundary, a mixed-integer program proves that it does not.
+    """
+    verdicts = []
+    for network in networks({"widths": [3, 8, 6, 3], "networks": 4}, 0):
+        point = np.array([network.point])
+        exact = milp_radius(network.records(), point)
+        radius = minimal_perturbation(torch_function(network.records()), point).radius
+        found = strength_checks.exact_check(radius, exact.lower, exact.upper)
+        assert found.number >= 1 - 1e-12
+        assert found.verdict == ("fail" if radius[0] > 1.05 * exact.upper[0] else "pass")
+        verdicts.append(found.verdict)
+    assert set(verdicts) == {"pass", "fail"}
 
 
 def test_planted_examples_exist_and_are_found_by_who_looks():
