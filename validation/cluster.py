@@ -23,6 +23,11 @@ _CONFIGURATION: dict[str, Any] = {
     "distributed.comm.timeouts.connect": "300s",  # and others ask for its results meanwhile
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
+    # dask has freed memory handed back at once, at twice the processor time for networks. With one
+    # heap per process and these limits glibc keeps it; elsewhere they mean nothing.
+    "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 1,
+    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**25,
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**29,
 }
 _LARGE = {"distributed.admin.large-graph-warning-threshold": "1TB"}  # stored results travel along
 # A connection that closes while a run is being interrupted counts as critical there.
