@@ -128,7 +128,7 @@ def draw_slice(found: LossSlice, axes: Any = None) -> Any:
     """Draw the losses as filled contours with the boundary of the decision, and return the axes."""
     from matplotlib import pyplot
 
-    plotted = pyplot.gca() if axes is None else axes
+    plotted = pyplot.figure().add_subplot() if axes is None else axes
     # Transposed: the first direction goes to the right.
     area = plotted.contourf(found.offsets, found.offsets, found.losses.T, levels=20, cmap="viridis")
     if found.wrong.any() and not found.wrong.all():

@@ -14,11 +14,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from empirical.attacks.arguments import blocks
 from empirical.attacks.projections import Box, project, read_norm, steepest
 
 Loss: TypeAlias = Literal["cross-entropy", "margin"]
 Progress: TypeAlias = Callable[[float, str], None]
-_BLOCK = 1000  # images at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,22 +121,19 @@ def pgd(
 
     Source: madry2018, section 2.1.
     """
-    size = _read(eps, norm, steps, restarts, loss, images, labels)
-    length = 2.5 * size / steps if step is None else step
-    network.to(device).eval()
+    _read(norm, steps, restarts, loss)
+    batches = blocks(network, images, labels, eps, box=box, device=device)
+    length = 2.5 * eps / steps if step is None else step
     dtype = next((p.dtype for p in network.parameters()), torch.float32)
     draws = torch.Generator().manual_seed(seed)  # on the CPU: the same draws on every device
     best, fooled = np.array(images, dtype=_numpy(dtype)), np.zeros(len(images), dtype=bool)
-    for start in range(0, len(images), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        x = torch.as_tensor(best[part], device=device).clone()
-        y = torch.as_tensor(np.asarray(labels[part], dtype=np.int64), device=device)
+    for part, x, y in batches:
         found, wrong = _ascend(
-            network, x, y, size, norm, steps, length, restarts, random_start, loss, draws, box
+            network, x, y, eps, norm, steps, length, restarts, random_start, loss, draws, box
         )
         best[part], fooled[part] = found.cpu().numpy(), wrong.cpu().numpy()
         if progress is not None:
-            progress(min(1.0, (start + _BLOCK) / len(images)), f"{int(fooled.sum())} fooled")
+            progress(min(1.0, part.stop / len(images)), f"{int(fooled.sum())} fooled")
     return Attacked(best, fooled, steps * restarts)
 
 
@@ -211,29 +208,13 @@ def _ascend(
     return best, wrong
 
 
-def _read(
-    eps: float,
-    norm: str,
-    steps: int,
-    restarts: int,
-    loss: str,
-    images: np.ndarray,
-    labels: np.ndarray,
-) -> float:
+def _read(norm: str, steps: int, restarts: int, loss: str) -> None:
     read_norm(norm)
-    if not 0 <= eps < float("inf"):
-        raise ValueError(f"eps must be at least 0 and finite, got {eps!r}")
     for name, count in (("steps", steps), ("restarts", restarts)):
         if count < 1:
             raise ValueError(f"{name} must be at least 1, got {count}")
     if loss not in get_args(Loss):
         raise ValueError(f"loss must be one of {get_args(Loss)}, got {loss!r}")
-    if images.ndim != 4 or labels.shape != (len(images),):
-        raise ValueError(
-            f"images must have shape (m, c, h, w) and labels (m,), got {images.shape} and "
-            f"{labels.shape}"
-        )
-    return float(eps)
 
 
 def _numpy(dtype: torch.dtype) -> type[np.floating]:
