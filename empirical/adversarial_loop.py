@@ -28,6 +28,12 @@ Attack = Callable[
 ]
 # The same, with the slope of the loss that the training step got anyway.
 Learn = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float, torch.Generator], None]
+# Network, images, what the attack made of them, labels -> the loss to descend, and how often each
+# image is passed backwards for it beside the attacked ones.
+Objective = Callable[
+    [nn.Module, torch.Tensor, torch.Tensor, torch.Tensor],
+    tuple[torch.Tensor, int],
+]
 Watch = Callable[[nn.Module], float]
 
 _CONSTANT = 0.99  # share of test images with one label from which on a classifier is constant
@@ -40,7 +46,7 @@ class AdversarialTraining:
     Parameters
     ----------
     loss : float
-        Mean loss on the attacked images over the last tenth of the updates.
+        Mean of what was descended over the last tenth of the updates.
     accuracy : float
         Share of unchanged test images that are classified correctly.
     collapsed : bool
@@ -102,6 +108,13 @@ class Budget:
             raise ValueError(f"rate must be positive, got {self.rate}")
 
 
+def attacked_loss(
+    network: nn.Module, x: torch.Tensor, z: torch.Tensor, y: torch.Tensor
+) -> tuple[torch.Tensor, int]:
+    """The cross-entropy of the attacked images."""
+    return functional.cross_entropy(network(z), y.repeat_interleave(len(z) // len(y))), 0
+
+
 def train_against(
     network: nn.Module,
     dataset: Dataset,
@@ -111,13 +124,13 @@ def train_against(
     norm: str = "linf",
     *,
     learn: Learn | None = None,
+    objective: Objective = attacked_loss,
     replays: int = 1,
-    clean: float = 0.0,
     device: str = "cpu",
     progress: Progress | None = None,
     watch: Watch | None = None,
 ) -> AdversarialTraining:
-    """Train `network` in place by cross-entropy on what `attack` makes of the training images.
+    """Train `network` in place on what `attack` makes of the training images.
 
     Parameters
     ----------
@@ -135,11 +148,10 @@ def train_against(
         Checked only.
     learn : callable, optional
         Told the slope at the inputs, from the same backward pass, after each update.
+    objective : callable
+        See `Objective`; by default the cross-entropy of the attacked images.
     replays : int
         How often each batch is taken in a row.
-    clean : float
-        Weight of the loss on the unchanged images, which is added when positive, and counts as a
-        gradient of its own.
     device, progress
         As in `empirical.train`.
     watch : callable, optional
@@ -178,17 +190,13 @@ def train_against(
                 x, y = images[indices], labels[indices]
                 z, passes = attack(indices, x, y, radius, draws)
                 z = z.detach().requires_grad_(learn is not None)
-                many = y.repeat_interleave(len(z) // len(y))
-                loss = functional.cross_entropy(network(z), many)
-                whole = loss
-                if clean > 0:
-                    whole = loss + clean * functional.cross_entropy(network(x), y)
+                loss, more = objective(network, x, z, y)
                 optimizer.zero_grad(set_to_none=True)
-                whole.backward()
+                loss.backward()
                 optimizer.step()
                 if learn is not None and z.grad is not None:
                     learn(indices, x, z.grad, radius, draws)
-                spent += (passes + 1) * len(z) + (len(x) if clean > 0 else 0)
+                spent += (passes + 1) * len(z) + more * len(x)
                 losses.append(float(loss.detach()))
                 if not np.isfinite(losses[-1]):
                     raise ValueError(f"training loss must stay finite, got {losses[-1]}")

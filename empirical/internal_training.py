@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from empirical.adversarial_loop import AdversarialTraining, Budget, Watch, train_against
 from empirical.attacks.internal import internal_attack
@@ -41,8 +42,15 @@ def train_on_internal(
     clean : float
         beta of the paper, at least 0.
 
+    Raises
+    ------
+    ValueError
+        Arguments outside these ranges.
+
     Source: li2021, Algorithm 2 and eq. (8).
     """
+    if not 0 <= clean < float("inf"):
+        raise ValueError(f"clean must be at least 0 and finite, got {clean!r}")
 
     def attack(
         _: torch.Tensor, x: torch.Tensor, y: torch.Tensor, eps: float, draws: torch.Generator
@@ -61,13 +69,19 @@ def train_on_internal(
         network.train()
         return torch.from_numpy(found.images).to(x), found.gradients
 
+    def objective(
+        network: nn.Module, x: torch.Tensor, z: torch.Tensor, y: torch.Tensor
+    ) -> tuple[torch.Tensor, int]:
+        attacked = functional.cross_entropy(network(z), y)
+        return attacked + clean * functional.cross_entropy(network(x), y), 1
+
     return train_against(
         network,
         dataset,
         radius,
         attack,
         budget,
-        clean=clean,
+        objective=objective,
         device=device,
         progress=progress,
         watch=watch,

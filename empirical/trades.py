@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
-
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from empirical.adversarial_loop import AdversarialTraining, Budget, Watch, is_constant
-from empirical.attacks.projections import project, read_norm, steepest
+from empirical.adversarial_loop import AdversarialTraining, Budget, Watch, train_against
+from empirical.attacks.projections import project, steepest
 from empirical.attacks.steps import random_point
 from empirical.data import Dataset
-from empirical.train import Progress, accuracy
+from empirical.train import Progress
 
 
 def train_trades(
@@ -65,62 +62,36 @@ def train_trades(
     Source: zhang2019, eq. (5) and Algorithm 1; chapter17, section 17.3, corrected: its slope in the
     first argument of the divergence points the other way.
     """
-    read_norm(norm)
-    for name, size in (("eps", eps), ("weight", weight)):
-        if not 0 <= size < float("inf"):
-            raise ValueError(f"{name} must be at least 0 and finite, got {size!r}")
+    if not 0 <= weight < float("inf"):
+        raise ValueError(f"weight must be at least 0 and finite, got {weight!r}")
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
     share = min(1.25, 2.5 / steps) if step is None else step
-    start, watched = time.perf_counter(), 0.0
-    order = torch.Generator().manual_seed(budget.seed)
-    draws = torch.Generator().manual_seed(budget.seed + 1)
-    images = torch.from_numpy(dataset.images).to(device)
-    labels = torch.from_numpy(dataset.labels).to(device)
-    train = torch.from_numpy(dataset.train)
-    network.to(device).train()
-    optimizer = torch.optim.Adam(network.parameters(), lr=budget.rate)
-    spent, losses = 0, []
-    history: list[tuple[int, float]] = []
-    while spent < budget.gradients:
-        for part in train[torch.randperm(len(train), generator=order)].split(budget.batch):
-            if spent >= budget.gradients:
-                break
-            done = spent / budget.gradients
-            radius = eps * min(1.0, done / budget.ramp) if budget.ramp else eps
-            for group in optimizer.param_groups:
-                group["lr"] = budget.rate * min(1.0, 2 - 2 * done)
-            x, y = images[part.to(device)], labels[part.to(device)]
-            network.eval()
-            z = most_divergent(network, x, radius, norm, steps, share * radius, draws)
-            network.train()
-            loss = trades_loss(network(x), network(z), y, weight)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            spent += (steps + 2) * len(x)
-            losses.append(float(loss.detach()))
-            if not np.isfinite(losses[-1]):
-                raise ValueError(f"training loss must stay finite, got {losses[-1]}")
-            due = int(min(1.0, spent / budget.gradients) * budget.looks)
-            if watch is not None and due > len(history):
-                before = time.perf_counter()
-                network.eval()
-                history.append((spent, watch(network)))
-                network.train()
-                watched += time.perf_counter() - before
-        if progress is not None:
-            progress(min(1.0, spent / budget.gradients), f"loss {losses[-1]:.4g}")
-    network.eval()
-    seconds = time.perf_counter() - start - watched
-    return AdversarialTraining(
-        float(np.mean(losses[-max(1, len(losses) // 10) :])),
-        accuracy(network, dataset, device=device),
-        is_constant(network, dataset, device=device),
-        spent,
-        len(losses),
-        seconds,
-        tuple(history),
+
+    def attack(
+        _: torch.Tensor, x: torch.Tensor, y: torch.Tensor, eps: float, draws: torch.Generator
+    ) -> tuple[torch.Tensor, int]:
+        network.eval()
+        z = most_divergent(network, x, eps, norm, steps, share * eps, draws)
+        network.train()
+        return z, steps
+
+    def objective(
+        network: nn.Module, x: torch.Tensor, z: torch.Tensor, y: torch.Tensor
+    ) -> tuple[torch.Tensor, int]:
+        return trades_loss(network(x), network(z), y, weight), 1
+
+    return train_against(
+        network,
+        dataset,
+        eps,
+        attack,
+        budget,
+        norm,
+        objective=objective,
+        device=device,
+        progress=progress,
+        watch=watch,
     )
 
 
