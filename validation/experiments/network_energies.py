@@ -91,7 +91,7 @@ def measure_losses(
         slopes.append(((here[rivals] - margins["lipschitz"][rivals]) / eps).max())
         progress((i + 1) / len(x), "sampling")
     return Result(
-        {},
+        {"d": math.prod(x.shape[1:])},
         {
             "sampled": torch.stack(sampled).numpy(),
             "attacked": raised,
@@ -213,7 +213,7 @@ def _gap(
         alpha=alpha,
     )
     arguments = {
-        "d": parameters["d"],
+        "d": found.values["d"],
         "lipschitz": float(arrays["slopes"][i]),
         "eps": EPS,
         "lam": lam,
@@ -222,14 +222,9 @@ def _gap(
 
 
 def _instances(options: Options) -> tuple[Instance, ...]:
-    d = 64 if options.data == "digits" else None
-    if d is None:
-        from empirical import data
-
-        d = math.prod(data.load(options.data, options.data_dir).shape)
     name = pipeline.data_name(options)
     return tuple(
-        Instance(f"{name}-{NETWORK}-lam-{lam}", {"lam": lam, "d": d}, (_unit(options),))
+        Instance(f"{name}-{NETWORK}-lam-{lam}", {"lam": lam}, (_unit(options),))
         for lam in LAMS
     )
 
