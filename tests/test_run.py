@@ -80,6 +80,8 @@ def start(directory, *flags, catalogue="STEADY", **env):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell starts what it puts in the background with this signal ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -434,7 +436,7 @@ def test_killed_at_random_moments_then_resumed(expected, tmp_path, jobs, moments
 @pytest.mark.parametrize(("jobs", "number"), [(0, signal.SIGTERM), (2, signal.SIGINT)])
 def test_interrupted_then_continued_as_it_says(expected, tmp_path, jobs, number):
     directory, log = tmp_path / "run", tmp_path / "log"
-    env = {"TOY_LOG": log, "TOY_SLEEP": 0.5}
+    env = {"TOY_LOG": log, "TOY_SLEEP": 0.2}
     process = start(directory, "--jobs", str(jobs), **env)
     wait_for_lines(log, 5, process)
     os.killpg(process.pid, number)  # as the terminal does, to the workers too
