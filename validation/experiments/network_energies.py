@@ -224,8 +224,7 @@ def _gap(
 def _instances(options: Options) -> tuple[Instance, ...]:
     name = pipeline.data_name(options)
     return tuple(
-        Instance(f"{name}-{NETWORK}-lam-{lam}", {"lam": lam}, (_unit(options),))
-        for lam in LAMS
+        Instance(f"{name}-{NETWORK}-lam-{lam}", {"lam": lam}, (_unit(options),)) for lam in LAMS
     )
 
 
