@@ -252,3 +252,16 @@ def test_a_copy_of_the_files_is_a_store(filled, tmp_path):
     place, held = filled
     shutil.copytree(place, tmp_path / "copy")
     assert read(tmp_path / "copy", held)[0] == set(KEYS)
+
+
+def test_the_expected_cost_does_not_tell_units_apart(tmp_path):
+    cheap, dear = Unit("key", "toy:draw", {}), Unit("key", "toy:draw", {}, cost=60.0)
+    assert cheap == dear
+    assert unit_digest(cheap) == unit_digest(dear)
+    with Store(tmp_path, create=True) as store:
+        store.put(cheap, done())
+        assert dear in store
+        assert same(store.get(dear), done())
+    for bad in (-1.0, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="cost must be finite and at least 0, got"):
+            Unit("key", "toy:draw", {}, cost=bad)

@@ -58,6 +58,9 @@ class Unit:
         Units whose results it reads.
     accelerated : bool
         Trains or attacks: asks for the resource GPU=1 when the device is cuda.
+    cost : float
+        Processor seconds expected on one ordinary core with device cpu; 0 for a few seconds or
+        less. For the budget alone: a unit done under another cost is the same unit.
     """
 
     key: str
@@ -65,6 +68,11 @@ class Unit:
     parameters: Mapping[str, Json]
     needs: tuple[Unit, ...] = ()
     accelerated: bool = False
+    cost: float = field(default=0.0, compare=False)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.cost < math.inf:
+            raise ValueError(f"cost must be finite and at least 0, got {self.cost!r}")
 
 
 @dataclass(frozen=True)

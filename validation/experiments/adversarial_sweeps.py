@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from validation.experiment import Json, Options, Progress, Result, Unit
 from validation.experiments import pipeline
-from validation.experiments.adversarial_tables import LEVEL, RADIUS, SIZES, mean_interval
+from validation.experiments.adversarial_tables import RADIUS, SIZES
+from validation.experiments.cells import LEVEL, share_cell
 
 # As shares of the radius; the paper has 0.2 of 0.3 for both.
 PRINTED = 2 / 3
@@ -58,11 +59,7 @@ def table(
     results = [inputs[key] for key in parameters["keys"]]
     rows: list[list[Json]] = []
     for i, name in enumerate(results[0].values["attacks"]):
-        row = [name]
-        for found in results:
-            mean, lo, hi = mean_interval(found.arrays["kept"][i].astype(float), LEVEL)
-            row.append(f"{100 * mean:.1f} [{100 * lo:.1f}, {100 * hi:.1f}]")
-        rows.append(row)
+        rows.append([name, *(share_cell(found.arrays["kept"][i]) for found in results)])
     rows.append(["constant", *("yes" if r.values["collapsed"] else "no" for r in results)])
     figure = 3 if parameters["varied"] == "noise" else 4
     return Result(

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robust_theory.free_energy_bounds import bernoulli_upper_limit
 from validation.experiment import Json, Options, Progress, Result, Unit
 from validation.experiments import pipeline
+from validation.experiments.cells import LEVEL, share_cell
 
 if TYPE_CHECKING:
     from empirical.adversarial_loop import AdversarialTraining, Budget
 
-LEVEL = 0.05
 NETWORK = "strided"
 # Ours, in words, to the function of `empirical.adversarial` and its arguments.
 METHODS: Mapping[str, Mapping[str, Json]] = {
@@ -198,20 +197,6 @@ def _trained(
     return record
 
 
-def mean_interval(shares: np.ndarray, alpha: float) -> tuple[float, float, float]:
-    """Mean of numbers in [0, 1], and limits at level alpha by Chernoff's inequality.
-
-    Each number is an image's share of the networks that keep it; images are independent draws.
-    """
-    mean = float(shares.mean())
-    level = math.log(2 / alpha) / len(shares)
-    return (
-        mean,
-        1 - bernoulli_upper_limit(1 - mean, level),
-        bernoulli_upper_limit(mean, level),
-    )
-
-
 def table(
     parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, progress: Progress
 ) -> Result:
@@ -226,8 +211,7 @@ def table(
         row = [name]
         for found in results.values():
             shares = np.mean([one.arrays["kept"][i] for one in found], axis=0)
-            mean, lo, hi = mean_interval(shares, LEVEL)
-            row.append(f"{100 * mean:.1f} [{100 * lo:.1f}, {100 * hi:.1f}]")
+            row.append(share_cell(shares))
         rows.append(row)
     rows.append(
         [

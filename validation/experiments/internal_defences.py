@@ -8,7 +8,7 @@ import numpy as np
 
 from validation.experiment import Json, Options, Progress, Result, Unit
 from validation.experiments import pipeline
-from validation.experiments.adversarial_tables import LEVEL, mean_interval
+from validation.experiments.cells import LEVEL, share_cell
 
 NETWORK = "strided"
 METHODS = ("natural", "PGD-7, linf", "internal ball", "internal ball with shifts")
@@ -87,11 +87,7 @@ def table(
     results = [inputs[parameters["keys"][method]] for method in parameters["methods"]]
     rows: list[list[Json]] = []
     for i, name in enumerate(results[0].values["attacks"]):
-        row = [name]
-        for found in results:
-            mean, lo, hi = mean_interval(found.arrays["kept"][i].astype(float), LEVEL)
-            row.append(f"{100 * mean:.1f} [{100 * lo:.1f}, {100 * hi:.1f}]")
-        rows.append(row)
+        rows.append([name, *(share_cell(found.arrays["kept"][i]) for found in results)])
     collapsed = ["yes" if found.values["collapsed"] else "no" for found in results]
     rows += [["constant", *collapsed], ["updates", *(r.values["updates"] for r in results)]]
     return Result(
