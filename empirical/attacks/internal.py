@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from empirical.attacks.steps import loss_values
+from empirical.attacks.losses import loss_values
 from robust_theory.internal import internal_distance, internal_wasserstein
 from robust_theory.patches import patch_starts
 
@@ -27,7 +27,7 @@ Array: TypeAlias = NDArray[Any]
 Progress: TypeAlias = Callable[[float, str], None]
 
 _INSIDE = 1 - 1e-6  # of the radius: images are rounded to the network's precision afterwards
-_HALVINGS = 24
+_HALVINGS = 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,22 +209,24 @@ class Couplings:
         the radius allows. Each solution is a median of targets and of shifted points.
         """
         wanted = np.stack([self.targets(i, z) for i, z in zip(chosen, at, strict=True)])
-        missing = np.isnan(wanted)
-        filled = np.where(missing, np.inf, wanted)
-        known = (~missing).sum(axis=2, keepdims=True)
-        place = np.arange(self.most + 1)
+        known = ~np.isnan(wanted)
+        targets = np.where(known, wanted, 0.0)
+        rising = np.pad(np.sort(wanted, axis=2), ((0, 0), (0, 0), (1, 0)), constant_values=-np.inf)
+        rising[np.isnan(rising)] = np.inf
+        slopes = known.sum(axis=2, keepdims=True) - 2 * np.arange(self.most + 1)
         flat = points.reshape(len(points), -1, 1)
+        ladder, gaps = np.empty(rising.shape), np.empty(wanted.shape)
 
         def solve(mu: Array) -> Array:
-            ladder = flat + mu[:, None, None] * (known - 2 * place)
-            ladder = np.where(place <= known, ladder, -np.inf)
-            both = np.concatenate([filled, ladder], axis=2)
-            middle = np.partition(both, self.most, axis=2)[..., self.most]
-            return np.clip(middle, 0.0, 1.0)
+            # Of K targets and K + 1 shifted points, each sorted, number K + 1 is the least over j
+            # of the larger one of target j and shifted point K + 1 - j.
+            np.multiply(mu[:, None, None], slopes, out=ladder)
+            np.maximum(np.add(ladder, flat, out=ladder), rising, out=ladder)
+            return np.clip(ladder.min(axis=2), 0.0, 1.0)
 
         def cost(z: Array) -> Array:
-            gaps = np.where(missing, 0.0, np.abs(z[..., None] - np.where(missing, 0.0, wanted)))
-            total: Array = gaps.sum(axis=(1, 2)) / self.count
+            np.abs(np.subtract(z[..., None], targets, out=gaps), out=gaps)
+            total: Array = np.einsum("ijk,ijk->i", gaps, known) / self.count
             return total
 
         low, high = np.zeros(len(points)), np.full(len(points), 1e-3)
