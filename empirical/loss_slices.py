@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from empirical.attacks.steps import loss_values
+from empirical.attacks.losses import loss_values
 
 
 @dataclass(frozen=True, eq=False)

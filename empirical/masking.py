@@ -23,9 +23,10 @@ from empirical.attack_checks import (
     worst_case_check,
 )
 from empirical.attacks.adaptive import apgd
+from empirical.attacks.losses import loss_values
 from empirical.attacks.projections import Box
 from empirical.attacks.square import square_attack
-from empirical.attacks.steps import fgsm, loss_values, pgd, random_point
+from empirical.attacks.steps import fgsm, pgd, random_point
 from empirical.checks import Check, not_applicable
 from empirical.model_checks import (
     accuracy_check,

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from empirical.attacks.losses import loss_values
 from empirical.attacks.projections import Box
-from empirical.attacks.steps import loss_values
 from empirical.checks import Check, judged, not_applicable
 
 CONSTANT = 0.99  # share of images with one label from which on a classifier is constant

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from empirical.attacks.adaptive import apgd, checkpoints, dlr_loss
+from empirical.attacks.adaptive import apgd, checkpoints
+from empirical.attacks.losses import dlr_loss
 from empirical.attacks.square import square_attack
 from empirical.attacks.steps import pgd
 from tests.digit_networks import IMAGES, LABELS, affine, quantised, scaled, trained

@@ -1,8 +1,4 @@
-"""Gradient ascent that chooses its own steps (APGD), with a loss that no scaling can hide from.
-
-Cross-entropy vanishes, in floating point, where logits are large; the difference-of-logits ratio
-(DLR) is the same for logits that are shifted or multiplied by a positive number.
-"""
+"""Gradient ascent that chooses its own steps (APGD), with losses that no scaling can hide from."""
 
 from __future__ import annotations
 
@@ -13,11 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from empirical.attacks.arguments import blocks
+from empirical.attacks.arguments import aimed
+from empirical.attacks.losses import Goal
 from empirical.attacks.projections import Box, project, steepest
-from empirical.attacks.steps import Attacked, Progress, loss_values, random_point
+from empirical.attacks.steps import Attacked, Progress, random_point
 
-AdaptiveLoss: TypeAlias = Literal["cross-entropy", "dlr"]
+AdaptiveLoss: TypeAlias = Literal["cross-entropy", "dlr", "targeted dlr"]
 
 _ENOUGH = 0.75  # rho: share of rising steps from which on a step is not too long
 _PULL = 0.75  # alpha: weight of the new step against the momentum
@@ -33,6 +30,7 @@ def apgd(
     loss: str = "cross-entropy",
     steps: int = 100,
     restarts: int = 1,
+    targets: np.ndarray | None = None,
     seed: int = 0,
     box: Box = (0.0, 1.0),
     device: str = "cpu",
@@ -50,10 +48,15 @@ def apgd(
         Radius, at least 0.
     norm : {"linf", "l2"}
         Of the ball and of the steps.
-    loss : {"cross-entropy", "dlr"}
-        What rises; "dlr" needs at least three classes.
+    loss : {"cross-entropy", "dlr", "targeted dlr"}
+        What rises; "dlr" needs at least three classes, "targeted dlr" at least four.
     steps, restarts : int
         At least 1; restarts start at random points of the ball. Images that are fooled stop.
+    targets : ndarray, optional
+        Shape (m,), the class wanted of each image, never its label: a success is then that class's
+        logit above all others, and the loss, not "dlr", rises towards it. Without targets,
+        "targeted dlr" goes in each restart towards another of the classes whose logits are
+        greatest at the image, and any wrong answer is a success.
     seed : int
         Of the starts.
     box : pair of float
@@ -73,7 +76,7 @@ def apgd(
     ValueError
         Arguments outside these ranges, images outside the box, logits that are not finite.
 
-    Source: croce2020, Algorithm 1 and eq. (6).
+    Source: croce2020, Algorithm 1, eqs. (6) and (7).
     """
     if norm not in ("linf", "l2"):
         raise ValueError(f"norm must be 'linf' or 'l2', got {norm!r}")
@@ -82,18 +85,24 @@ def apgd(
     for name, count in (("steps", steps), ("restarts", restarts)):
         if count < 1:
             raise ValueError(f"{name} must be at least 1, got {count}")
+    if targets is not None and loss == "dlr":
+        raise ValueError("loss must be 'cross-entropy' or 'targeted dlr' with targets, got 'dlr'")
     draws = torch.Generator().manual_seed(seed)
     found, fooled = [], []
-    for part, x, y in blocks(network, images, labels, eps, box=box, device=device):
-        best, wrong = x.clone(), _evaluate(network, x, y, "cross-entropy")[2]
+    for part, x, goal in aimed(network, images, labels, eps, targets, box=box, device=device):
+        with torch.no_grad():
+            logits = network(x)
+        aims = [goal] if targets is not None or loss != "targeted dlr" else _aims(goal, logits)
+        best, wrong = x.clone(), goal.reached(logits)
         top = torch.full_like(wrong, -torch.inf, dtype=x.dtype)
-        for _ in range(restarts):
+        for restart in range(restarts):
             start = random_point(x, eps, norm, draws, box)
             alive = torch.nonzero(~wrong).squeeze(1)
             if not len(alive):
                 break
+            aim = aims[restart % len(aims)].at(alive)
             z, value, now = _climb(
-                network, x[alive], y[alive], start[alive], eps, norm, loss, steps, box
+                network, x[alive], aim, start[alive], eps, norm, loss, steps, box
             )
             better = now | (value > top[alive])
             best[alive[better]], top[alive[better]] = z[better], value[better]
@@ -108,25 +117,10 @@ def apgd(
     return Attacked(np.concatenate(found), np.concatenate(fooled), steps * restarts)
 
 
-def dlr_loss(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Return ``-(z_y - max_{i != y} z_i) / (z_(1) - z_(3))``, shape (m,); positive where wrong.
-
-    ``z_(k)`` are the logits in falling order. It is at most 1 in absolute value where the label
-    is among the first three, and does not change when logits are shifted or scaled. Where the
-    first three logits are equal it is 0.
-
-    Raises
-    ------
-    ValueError
-        Fewer than three classes.
-
-    Source: croce2020, eq. (6).
-    """
-    if logits.shape[1] < 3:
-        raise ValueError(f"the DLR loss needs at least 3 classes, got {logits.shape[1]}")
-    first = logits.topk(3, dim=1).values
-    spread = first[:, 0] - first[:, 2]
-    return loss_values(logits, y, "margin") / spread.clamp(min=torch.finfo(logits.dtype).tiny)
+def _aims(goal: Goal, logits: torch.Tensor) -> list[Goal]:
+    """One goal for each wrong class, those of greatest logits first; any wrong answer will do."""
+    others = logits.scatter(1, goal.labels[:, None], -torch.inf).argsort(1, descending=True)
+    return [Goal(goal.labels, others[:, k], wanted=False) for k in range(others.shape[1] - 1)]
 
 
 def checkpoints(steps: int) -> list[int]:
@@ -164,7 +158,7 @@ class _State:
 def _climb(
     network: nn.Module,
     x: torch.Tensor,
-    y: torch.Tensor,
+    goal: Goal,
     start: torch.Tensor,
     eps: float,
     norm: str,
@@ -175,25 +169,24 @@ def _climb(
     """One run: best points, their losses, and whether they are classified wrongly."""
     result, reached = start.clone(), torch.full((len(x),), -torch.inf).to(x)
     wrong = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-    value, slope, now = _evaluate(network, start, y, loss)
+    value, slope, now = _evaluate(network, start, goal, loss)
     full = torch.full_like(value, 2 * eps)
     none = torch.zeros_like(now)
     state = _State(
         torch.arange(len(x), device=x.device), start, start, start.clone(), slope, slope.clone(),
         value, value.clone(), full, torch.zeros_like(value), value.clone(), none,
     )  # fmt: skip
+    state = _leave(state, now, result, reached, wrong)
     marks, since = checkpoints(steps), 0
     for step in range(1, steps + 1):
-        state = _leave(state, now, result, reached, wrong)
         if not len(state.row):
             break
-        centre, label = x[state.row], y[state.row]
-        state, now = _move(network, state, centre, label, eps, norm, loss, box, step == 1)
-        if step in marks:
+        centre, aim = x[state.row], goal.at(state.row)
+        state, now = _move(network, state, centre, aim, eps, norm, loss, box, step == 1)
+        state = _leave(state, now, result, reached, wrong)
+        if step in marks:  # only those that go on: an image that is fooled must not be moved back
             _think(state, step - since)
             since = step
-    else:
-        _leave(state, now, result, reached, wrong)
     return result, reached, wrong
 
 
@@ -216,7 +209,7 @@ def _move(
     network: nn.Module,
     state: _State,
     centre: torch.Tensor,
-    label: torch.Tensor,
+    goal: Goal,
     eps: float,
     norm: str,
     loss: str,
@@ -229,7 +222,7 @@ def _move(
     if not first:
         z = state.z + _PULL * (z - state.z) + (1 - _PULL) * (state.z - state.before)
         z = project(z, centre, eps, norm, box=box)
-    value, slope, now = _evaluate(network, z, label, loss)
+    value, slope, now = _evaluate(network, z, goal, loss)
     state.rises += value > state.value
     better = value > state.top
     state.best[better], state.best_slope[better] = z[better], slope[better]
@@ -254,11 +247,11 @@ def _think(state: _State, period: int) -> None:
 
 
 def _evaluate(
-    network: nn.Module, z: torch.Tensor, y: torch.Tensor, loss: str
+    network: nn.Module, z: torch.Tensor, goal: Goal, loss: str
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Loss, its slope, and whether a wrong logit is the greatest."""
+    """Loss, its slope, and whether the goal is reached."""
     z = z.detach().requires_grad_()
     logits = network(z)
-    value = dlr_loss(logits, y) if loss == "dlr" else loss_values(logits, y, loss)
+    value = goal.values(logits, loss)
     (slope,) = torch.autograd.grad(value.sum(), z)
-    return value.detach(), slope, loss_values(logits.detach(), y, "margin") > 0
+    return value.detach(), slope, goal.reached(logits.detach())

@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from empirical.attacks.arguments import blocks
 from empirical.attacks.fields import longest, smooth, variation, warp
+from empirical.attacks.losses import loss_values
 from empirical.attacks.projections import Box
-from empirical.attacks.steps import loss_values
 
 Transform = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 

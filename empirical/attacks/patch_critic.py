@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from empirical.attacks.internal import Couplings, InternalAttacked, Progress
-from empirical.attacks.steps import loss_values
+from empirical.attacks.losses import loss_values
 
 Weights: TypeAlias = list[torch.Tensor]
 

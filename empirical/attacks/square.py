@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from empirical.attacks.arguments import blocks
+from empirical.attacks.arguments import aimed
+from empirical.attacks.losses import Goal
 from empirical.attacks.projections import Box, project
-from empirical.attacks.steps import Attacked, Progress, loss_values
+from empirical.attacks.steps import Attacked, Progress
 
 _SHARE = 0.8  # of the image that the first squares cover
 # Steps, out of 10,000, at which the area is halved.
@@ -25,6 +26,7 @@ def square_attack(
     norm: str = "linf",
     *,
     queries: int = 1000,
+    targets: np.ndarray | None = None,
     seed: int = 0,
     box: Box = (0.0, 1.0),
     device: str = "cpu",
@@ -34,7 +36,7 @@ def square_attack(
 
     Parameters
     ----------
-    network, images, labels, eps, box, device, progress
+    network, images, labels, eps, targets, box, device, progress
         As in `empirical.attacks.adaptive.apgd`.
     norm : {"linf", "l2"}
         Of the ball. For linf a square of the perturbation is set to eps or -eps; for l2 the
@@ -48,7 +50,8 @@ def square_attack(
     -------
     Attacked
         All images inside ball and box, up to rounding; those that are not fooled have the
-        greatest margin of those that were tried. `gradients` is 0.
+        greatest margin, towards the target if there is one, of those that were tried.
+        `gradients` is 0.
 
     Raises
     ------
@@ -63,8 +66,8 @@ def square_attack(
         raise ValueError(f"queries must be at least 1, got {queries}")
     draws = torch.Generator().manual_seed(seed)
     found, fooled = [np.zeros((0, *images.shape[1:]), images.dtype)], [np.zeros(0, dtype=bool)]
-    for part, x, y in blocks(network, images, labels, eps, box=box, device=device):
-        best, wrong = _search(network, x, y, eps, norm, queries, draws, box)
+    for part, x, goal in aimed(network, images, labels, eps, targets, box=box, device=device):
+        best, wrong = _search(network, x, goal, eps, norm, queries, draws, box)
         found.append(best.cpu().numpy())
         fooled.append(wrong.cpu().numpy())
         if progress is not None:
@@ -76,14 +79,14 @@ def square_attack(
 def _search(
     network: nn.Module,
     x: torch.Tensor,
-    y: torch.Tensor,
+    goal: Goal,
     eps: float,
     norm: str,
     queries: int,
     draws: torch.Generator,
     box: Box,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    best, top = x.clone(), _margins(network, x, y)
+    best, top = x.clone(), _margins(network, x, goal)
     beginning = _stripes if norm == "linf" else _tiles
     for query in range(queries):
         alive = torch.nonzero(top <= 0).squeeze(1)
@@ -96,7 +99,7 @@ def _search(
             side = _side(query, queries, centre.shape)
             step = _linf_step if norm == "linf" else _l2_step
             trial = step(centre, at, eps, side, draws).clamp(*box)
-        margin = _margins(network, trial, y[alive])
+        margin = _margins(network, trial, goal.at(alive))
         # The beginning is taken as it is: the image itself is a poor place to search from.
         better = (margin > top[alive]) | (query == 0)
         best[alive[better]], top[alive[better]] = trial[better], margin[better]
@@ -187,6 +190,7 @@ def _signs(shape: tuple[int, ...], draws: torch.Generator) -> torch.Tensor:
     return 2.0 * torch.randint(0, 2, shape, generator=draws) - 1.0
 
 
-def _margins(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def _margins(network: nn.Module, x: torch.Tensor, goal: Goal) -> torch.Tensor:
+    """Margins, shape (m,), positive where the goal is reached."""
     with torch.no_grad():
-        return loss_values(network(x), y, "margin")
+        return goal.values(network(x), "margin")

@@ -12,9 +12,9 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
-from empirical.attacks.arguments import blocks
+from empirical.attacks.arguments import aimed
+from empirical.attacks.losses import Goal
 from empirical.attacks.projections import Box, project, read_norm, steepest
 
 Loss: TypeAlias = Literal["cross-entropy", "margin"]
@@ -28,10 +28,10 @@ class Attacked:
     Parameters
     ----------
     images : ndarray
-        Shape (m, c, h, w), of the network's precision: one that is classified wrongly where one
-        was found, otherwise the one of greatest loss.
+        Shape (m, c, h, w), of the network's precision: one that is classified wrongly, as its
+        target if targets were given, where one was found; otherwise the one of greatest loss.
     fooled : ndarray
-        Shape (m,), whether one was; images that are wrong by themselves are.
+        Shape (m,), whether one was; images that are wrong (are their target) by themselves are.
     gradients : int
         Backward passes per image.
     """
@@ -48,10 +48,13 @@ def fgsm(
     eps: float,
     norm: str = "linf",
     *,
+    targets: np.ndarray | None = None,
     box: Box = (0.0, 1.0),
     device: str = "cpu",
 ) -> Attacked:
     """Return one step of length `eps` along the steepest direction of the cross-entropy.
+
+    With `targets`, shape (m,), it goes towards these classes, as in `pgd`.
 
     Source: goodfellow2015, eq. (3), for linf.
     """
@@ -64,6 +67,7 @@ def fgsm(
         steps=1,
         step=eps,
         random_start=False,
+        targets=targets,
         box=box,
         device=device,
     )
@@ -81,6 +85,7 @@ def pgd(
     restarts: int = 1,
     random_start: bool = True,
     loss: str = "cross-entropy",
+    targets: np.ndarray | None = None,
     seed: int = 0,
     box: Box = (0.0, 1.0),
     device: str = "cpu",
@@ -106,7 +111,11 @@ def pgd(
         Start from a random point of the ball, projected onto the box: uniform for linf, of
         uniform direction and of a uniform share of the radius for the others.
     loss : {"cross-entropy", "margin"}
-        What rises; the margin is the greatest wrong logit minus the right one.
+        What rises; the margin is the greatest wrong logit minus the right one. With targets: the
+        logarithm of the target's probability; its logit minus the greatest other.
+    targets : ndarray, optional
+        Shape (m,), the class wanted of each image, never its label: a success is then that class's
+        logit above all others, and the loss rises towards it.
     seed : int
         Of the starts.
     box : pair of float
@@ -122,27 +131,19 @@ def pgd(
     Source: madry2018, section 2.1.
     """
     _read(norm, steps, restarts, loss)
-    batches = blocks(network, images, labels, eps, box=box, device=device)
+    batches = aimed(network, images, labels, eps, targets, box=box, device=device)
     length = 2.5 * eps / steps if step is None else step
     dtype = next((p.dtype for p in network.parameters()), torch.float32)
     draws = torch.Generator().manual_seed(seed)  # on the CPU: the same draws on every device
     best, fooled = np.array(images, dtype=_numpy(dtype)), np.zeros(len(images), dtype=bool)
-    for part, x, y in batches:
+    for part, x, goal in batches:
         found, wrong = _ascend(
-            network, x, y, eps, norm, steps, length, restarts, random_start, loss, draws, box
+            network, x, goal, eps, norm, steps, length, restarts, random_start, loss, draws, box
         )
         best[part], fooled[part] = found.cpu().numpy(), wrong.cpu().numpy()
         if progress is not None:
             progress(min(1.0, part.stop / len(images)), f"{int(fooled.sum())} fooled")
     return Attacked(best, fooled, steps * restarts)
-
-
-def loss_values(logits: torch.Tensor, y: torch.Tensor, loss: str) -> torch.Tensor:
-    """Loss of each image, shape (m,); the margin is the greatest wrong logit less the right one."""
-    if loss == "cross-entropy":
-        return functional.cross_entropy(logits, y, reduction="none")
-    own = logits.gather(1, y[:, None])
-    return logits.scatter(1, y[:, None], -torch.inf).amax(1) - own.squeeze(1)
 
 
 def random_point(
@@ -163,7 +164,7 @@ def random_point(
 def _ascend(
     network: nn.Module,
     x: torch.Tensor,
-    y: torch.Tensor,
+    goal: Goal,
     eps: float,
     norm: str,
     steps: int,
@@ -178,10 +179,9 @@ def _ascend(
     wrong = torch.zeros(len(x), dtype=torch.bool, device=x.device)
 
     def look(z: torch.Tensor, alive: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-        """Keep what is wrong, or has a greater loss; return the losses."""
-        values = loss_values(logits, y[alive], loss)
-        # A tie with the right class is no wrong answer, whatever argmax makes of it.
-        now = loss_values(logits.detach(), y[alive], "margin") > 0
+        """Keep what is a success, or has a greater loss; return the losses."""
+        values = goal.at(alive).values(logits, loss)
+        now = goal.at(alive).reached(logits.detach())
         better = now | (values.detach() > top[alive])
         best[alive[better]], top[alive[better]] = z.detach()[better], values.detach()[better]
         wrong[alive[now]] = True

@@ -58,7 +58,8 @@ def measure_losses(
     import torch
 
     from empirical import data
-    from empirical.attacks.steps import loss_values, pgd
+    from empirical.attacks.losses import loss_values
+    from empirical.attacks.steps import pgd
     from empirical.layers import read_layers
     from robust_theory.propagation import margin_bounds
 
@@ -110,7 +111,7 @@ def _raised(network: nn.Module, x: Array, found: Array, y: Array, eps: float) ->
     """Losses of the attack, which must beat those of every corner that one gradient points to."""
     import torch
 
-    from empirical.attacks.steps import loss_values
+    from empirical.attacks.losses import loss_values
 
     tensors = [torch.from_numpy(np.clip(z, x - eps, x + eps)) for z in (x, found)]
     labels = torch.from_numpy(y)
