@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from empirical.attacks.projections import read_norm
 from empirical.data import Dataset
-from empirical.train import Progress, accuracy
+from empirical.precision import in_full
+from empirical.train import Progress, accuracy, descend
 
 # Numbers of images, images, labels, radius in force, random draws -> images to train on, of
 # shape (n k, c, h, w) in the order of the images, and the backward passes that they cost each.
@@ -135,7 +136,8 @@ def train_against(
     Parameters
     ----------
     network : Module
-        Left on `device` in evaluation mode; attacked in training mode.
+        Left on `device` in evaluation mode; attacked in training mode. In mixed precision if it
+        is `empirical.precision.mixed`; it is looked at, and judged in the end, in full.
     dataset : Dataset
         Images in [0, 1].
     eps : float
@@ -191,20 +193,17 @@ def train_against(
                 z, passes = attack(indices, x, y, radius, draws)
                 z = z.detach().requires_grad_(learn is not None)
                 loss, more = objective(network, x, z, y)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
+                losses.append(descend(optimizer, loss))
                 if learn is not None and z.grad is not None:
                     learn(indices, x, z.grad, radius, draws)
                 spent += (passes + 1) * len(z) + more * len(x)
-                losses.append(float(loss.detach()))
                 if not np.isfinite(losses[-1]):
                     raise ValueError(f"training loss must stay finite, got {losses[-1]}")
                 due = int(min(1.0, spent / budget.gradients) * budget.looks)
                 if watch is not None and due > len(history):
                     before = time.perf_counter()
                     network.eval()
-                    history.append((spent, watch(network)))
+                    history.append((spent, watch(in_full(network))))
                     network.train()
                     watched += time.perf_counter() - before
         if progress is not None:
@@ -212,10 +211,11 @@ def train_against(
     network.eval()
     seconds = time.perf_counter() - start - watched
     last = float(np.mean(losses[-max(1, len(losses) // 10) :]))
+    decides = in_full(network)
     return AdversarialTraining(
         last,
-        accuracy(network, dataset, device=device),
-        is_constant(network, dataset, device=device),
+        accuracy(decides, dataset, device=device),
+        is_constant(decides, dataset, device=device),
         spent,
         len(losses),
         seconds,

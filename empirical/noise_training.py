@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from empirical.data import Dataset
 from empirical.noise import Noise
+from empirical.precision import in_full
 from empirical.smoothing import BLOCK, noised, totals
-from empirical.train import Progress, Training, accuracy
+from empirical.train import Progress, Training, accuracy, descend, run_epochs
 
 # Images, labels and a generator on the CPU to changed images; the network is the caller's.
 Change = Callable[[torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor]
@@ -85,44 +86,35 @@ def train_on_changes(
 ) -> Training:
     """Train `network` in place by cross-entropy on ``change(images, labels, generator)``.
 
-    Adam under one cycle of learning rates up to `rate`. The network is left on `device` in
-    evaluation mode; the accuracy of the record is that on unchanged test images.
+    Adam under one cycle of learning rates up to `rate`. The network, which may be
+    `empirical.precision.mixed`, is left on `device` in evaluation mode; the accuracy of the record
+    is that on unchanged test images, in full precision.
 
     Raises
     ------
     ValueError
         ``epochs < 1``, or a loss that is not finite.
     """
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}")
     start = time.perf_counter()
     order = torch.Generator().manual_seed(seed)
     draws = torch.Generator(device).manual_seed(seed + 1)
     chosen = torch.from_numpy(dataset.train if indices is None else indices)
-    images, labels = torch.from_numpy(dataset.images), torch.from_numpy(dataset.labels)
+    images = torch.from_numpy(dataset.images).to(device)
+    labels = torch.from_numpy(dataset.labels).to(device)
     network.to(device).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=rate)
-    updates = epochs * -(-len(chosen) // batch)
+    updates = max(1, epochs * -(-len(chosen) // batch))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, updates)
-    mean = float("nan")
-    for epoch in range(epochs):
-        total = 0.0
-        for part in chosen[torch.randperm(len(chosen), generator=order)].split(batch):
-            x, y = images[part].to(device), labels[part].to(device)
-            loss = functional.cross_entropy(network(change(x, y, draws)), y)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            total += float(loss.detach()) * len(part)
-        mean = total / len(chosen)
-        if not np.isfinite(mean):
-            raise ValueError(f"training loss must stay finite, got {mean} in epoch {epoch + 1}")
-        if progress is not None:
-            progress((epoch + 1) / epochs, f"epoch {epoch + 1} of {epochs}, loss {mean:.4g}")
+
+    def step(part: torch.Tensor) -> float:
+        x, y = images[part.to(device)], labels[part.to(device)]
+        loss = functional.cross_entropy(network(change(x, y, draws)), y)
+        return descend(optimizer, loss, schedule)
+
+    mean = run_epochs(step, chosen, epochs, batch, order, progress)
     network.eval()
     seconds = time.perf_counter() - start
-    return Training(mean, accuracy(network, dataset, device=device), epochs, seconds)
+    return Training(mean, accuracy(in_full(network), dataset, device=device), epochs, seconds)
 
 
 def margin_sensitivity(

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from empirical.data import Dataset
 from empirical.networks import Adversarial, Autoencoder
+from empirical.precision import in_full
 
 Progress = Callable[[float, str], None]
 
@@ -55,7 +56,8 @@ def train_classifier(
 ) -> Training:
     """Train `network` in place by cross-entropy (Adam, rate decaying to 0) and return the record.
 
-    The network is left on `device` in evaluation mode.
+    The network is left on `device` in evaluation mode. It may be `empirical.precision.mixed`; the
+    accuracy is that in full precision.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def train_classifier(
         return functional.cross_entropy(network(images), labels[indices])
 
     last, seconds = _fit(network, dataset, loss, 0, epochs, seed, device, progress, batch, rate)
-    return Training(last, accuracy(network, dataset, device=device), epochs, seconds)
+    return Training(last, accuracy(in_full(network), dataset, device=device), epochs, seconds)
 
 
 def train_vae(
@@ -127,40 +129,27 @@ def train_dcgan(
     ValueError
         ``epochs < 1``, or a loss that is not finite.
     """
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}")
     start = time.perf_counter()
     draws = torch.Generator().manual_seed(seed)  # on the CPU: the same draws on every device
     images = torch.from_numpy(dataset.images).to(device)
-    train = torch.from_numpy(dataset.train)
     gan.to(device).train()
     judge, decoder = gan.discriminator, gan.decoder
     judging, decoding = (
         torch.optim.Adam(player.parameters(), lr=rate, betas=(0.5, 0.999))
         for player in (judge, decoder)
     )
-    mean = float("nan")
-    for epoch in range(epochs):
-        total = 0.0
-        for indices in train[torch.randperm(len(train), generator=draws)].split(batch):
-            z = torch.randn(len(indices), gan.latent_dimension, generator=draws).to(device)
-            forged = 2 * decoder(z) - 1
-            real = 2 * images[indices.to(device)] - 1
-            # softplus(-x): the logistic loss of calling an image real.
-            judged = functional.softplus(-judge(real)) + functional.softplus(judge(forged.detach()))
-            judging.zero_grad(set_to_none=True)
-            judged.mean().backward()
-            judging.step()
-            loss = functional.softplus(-judge(forged)).mean()
-            decoding.zero_grad(set_to_none=True)
-            loss.backward()
-            decoding.step()
-            total += float(loss.detach()) * len(indices)
-        mean = total / len(train)
-        if not np.isfinite(mean):
-            raise ValueError(f"training loss must stay finite, got {mean} in epoch {epoch + 1}")
-        if progress is not None:
-            progress((epoch + 1) / epochs, f"epoch {epoch + 1} of {epochs}, loss {mean:.4g}")
+
+    def step(indices: torch.Tensor) -> float:
+        z = torch.randn(len(indices), gan.latent_dimension, generator=draws).to(device)
+        forged = 2 * decoder(z) - 1
+        real = 2 * images[indices.to(device)] - 1
+        # softplus(-x): the logistic loss of calling an image real.
+        judged = functional.softplus(-judge(real)) + functional.softplus(judge(forged.detach()))
+        descend(judging, judged.mean())
+        return descend(decoding, functional.softplus(-judge(forged)).mean())
+
+    train = torch.from_numpy(dataset.train)
+    mean = run_epochs(step, train, epochs, batch, draws, progress)
     gan.eval()
     return Training(mean, None, epochs, time.perf_counter() - start)
 
@@ -176,6 +165,59 @@ def accuracy(network: nn.Module, dataset: Dataset, *, device: str = "cpu") -> fl
     return correct / len(dataset.test)
 
 
+def run_epochs(
+    step: Callable[[torch.Tensor], float],
+    train: torch.Tensor,
+    epochs: int,
+    batch: int,
+    order: torch.Generator,
+    progress: Progress | None,
+) -> float:
+    """Take `step` on every batch, in a new order in each epoch; return the last epoch's mean loss.
+
+    Parameters
+    ----------
+    step : callable
+        From the indices of a batch, on the CPU, to its mean loss; it changes the weights.
+    train : Tensor
+        Indices of the training images.
+    epochs, batch, order, progress
+        Passes, images at once, what the order is drawn from, whom to tell.
+
+    Raises
+    ------
+    ValueError
+        ``epochs < 1``, or a loss that is not finite.
+    """
+    if epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {epochs}")
+    mean = float("nan")
+    for epoch in range(epochs):
+        total = 0.0
+        for indices in train[torch.randperm(len(train), generator=order)].split(batch):
+            total += step(indices) * len(indices)
+        mean = total / len(train)
+        if not np.isfinite(mean):
+            raise ValueError(f"training loss must stay finite, got {mean} in epoch {epoch + 1}")
+        if progress is not None:
+            progress((epoch + 1) / epochs, f"epoch {epoch + 1} of {epochs}, loss {mean:.4g}")
+    return mean
+
+
+def descend(
+    optimizer: torch.optim.Optimizer,
+    loss: torch.Tensor,
+    schedule: torch.optim.lr_scheduler.LRScheduler | None = None,
+) -> float:
+    """Take one step of the optimiser down the loss, and of its schedule; return the loss."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    if schedule is not None:
+        schedule.step()
+    return float(loss.detach())
+
+
 def _fit(
     network: nn.Module,
     dataset: Dataset,
@@ -189,32 +231,20 @@ def _fit(
     rate: float,
 ) -> tuple[float, float]:
     """Minimise ``loss_of(images, indices, noise)``; return the last epoch's loss and the time."""
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}")
     start = time.perf_counter()
     generator = torch.Generator().manual_seed(seed)  # on the CPU: the same draws on every device
     images = torch.from_numpy(dataset.images).to(device)
     train = torch.from_numpy(dataset.train)
     network.to(device).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=rate)
-    updates = epochs * -(-len(train) // batch)
+    updates = max(1, epochs * -(-len(train) // batch))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
-    mean = float("nan")
-    for epoch in range(epochs):
-        total = 0.0
-        for indices in train[torch.randperm(len(train), generator=generator)].split(batch):
-            noise = torch.randn(len(indices), noise_dimension, generator=generator).to(device)
-            on_device = indices.to(device)
-            loss = loss_of(images[on_device], on_device, noise)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            total += float(loss.detach()) * len(indices)
-        mean = total / len(train)
-        if not np.isfinite(mean):
-            raise ValueError(f"training loss must stay finite, got {mean} in epoch {epoch + 1}")
-        if progress is not None:
-            progress((epoch + 1) / epochs, f"epoch {epoch + 1} of {epochs}, loss {mean:.4g}")
+
+    def step(indices: torch.Tensor) -> float:
+        noise = torch.randn(len(indices), noise_dimension, generator=generator).to(device)
+        on_device = indices.to(device)
+        return descend(optimizer, loss_of(images[on_device], on_device, noise), schedule)
+
+    mean = run_epochs(step, train, epochs, batch, generator, progress)
     network.eval()
     return mean, time.perf_counter() - start
