@@ -9,6 +9,7 @@ from torch import nn
 
 from empirical import adversarial, trades, train
 from empirical.adversarial_loop import Budget
+from empirical.attacks.steps import pgd
 from empirical.data import load
 from empirical.networks import build
 from empirical.noise_training import train_on_changes
@@ -85,6 +86,54 @@ def test_what_is_watched_is_the_network_itself():
         mixed(network), SMALL, Budget(400, looks=2), watch=lambda n: seen.append(n) or 0.0
     )
     assert seen == [network, network]
+
+
+class Rounded(nn.Module):
+    """Two classes, f = (0, 1.01 x - b): in bfloat16 the weight is 1.0078125."""
+
+    def __init__(self, b):
+        super().__init__()
+        self.layer = nn.Linear(1, 2)
+        with torch.no_grad():
+            self.layer.weight.copy_(torch.tensor([[0.0], [1.01]]))
+            self.layer.bias.copy_(torch.tensor([0.0, -b]))
+
+    def forward(self, x):
+        return self.layer(x.flatten(1))
+
+
+def test_an_attack_is_believed_by_the_network_alone():
+    # At x = 1/2 the second logit is 0.505 - b, and in bfloat16 about 0.504 less b rounded.
+    x = np.full((1, 1, 1, 1), 0.5, dtype=np.float32)
+    differ = 0
+    for b in np.linspace(0.50, 0.51, 41):
+        network = Rounded(float(b))
+        with torch.no_grad():
+            full, rough = (n(torch.from_numpy(x))[0, 1].item() for n in (network, mixed(network)))
+        differ += (full > 0) != (rough > 0)
+        for label in (0, 1):
+            y = np.array([label])
+            found = pgd(mixed(network), x, y, 0.001, steps=3)
+            with torch.no_grad():
+                logits = network(torch.from_numpy(found.images))[0]
+            assert found.fooled.item() == (logits[1 - label] > logits[label]).item()
+            # One pixel, so the slope has the right sign: it finds what there is.
+            assert found.fooled.item() == pgd(network, x, y, 0.001, steps=3).fooled.item()
+    assert differ > 5  # wrong answers that only bfloat16 gives do occur
+
+
+def test_attacks_in_mixed_precision_find_about_as_much():
+    network = build("strided", SMALL.shape, 10, 0)
+    train.train_classifier(network, SMALL, epochs=5)
+    x, y = SMALL.images[SMALL.test], SMALL.labels[SMALL.test]
+    full, rough = (pgd(n, x, y, 0.05, steps=10) for n in (network, mixed(network)))
+    with torch.no_grad():
+        logits = network(torch.from_numpy(rough.images))
+    # Ties apart, which do not occur here.
+    assert (rough.fooled == (logits.argmax(1).numpy() != y)).all()
+    assert np.abs(rough.images - x).max() <= 0.05 + 1e-6  # float32 images
+    # Slopes of eight bits have other signs at few pixels: less than 3 % of the images differ.
+    assert (rough.fooled != full.fooled).mean() < 0.03
 
 
 class Normalised(nn.Module):

@@ -16,6 +16,7 @@ from torch import nn
 from empirical.attacks.arguments import aimed
 from empirical.attacks.losses import Goal
 from empirical.attacks.projections import Box, project, read_norm, steepest
+from empirical.precision import in_full
 
 Loss: TypeAlias = Literal["cross-entropy", "margin"]
 Progress: TypeAlias = Callable[[float, str], None]
@@ -96,7 +97,8 @@ def pgd(
     Parameters
     ----------
     network : Module
-        In evaluation mode; takes (m, c, h, w) to (m, K). Its precision is that of the attack.
+        In evaluation mode; takes (m, c, h, w) to (m, K). Its precision is that of the attack; of
+        `empirical.precision.mixed` the slopes only, while the network inside decides.
     images, labels : ndarray
         Shapes (m, c, h, w), inside the box, and (m,).
     eps : float
@@ -177,18 +179,22 @@ def _ascend(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     best, top = x.clone(), torch.full((len(x),), -torch.inf, device=x.device, dtype=x.dtype)
     wrong = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    decides = in_full(network)
 
     def look(z: torch.Tensor, alive: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """Keep what is a success, or has a greater loss; return the losses."""
         values = goal.at(alive).values(logits, loss)
         now = goal.at(alive).reached(logits.detach())
+        if decides is not network and bool(now.any()):
+            with torch.no_grad():
+                now[now.clone()] = goal.at(alive[now]).reached(decides(z.detach()[now]))
         better = now | (values.detach() > top[alive])
         best[alive[better]], top[alive[better]] = z.detach()[better], values.detach()[better]
         wrong[alive[now]] = True
         return values
 
     with torch.no_grad():
-        look(x, torch.arange(len(x), device=x.device), network(x))
+        look(x, torch.arange(len(x), device=x.device), decides(x))
     for _ in range(restarts):
         alive = torch.nonzero(~wrong).squeeze(1)
         z = random_point(x, eps, norm, draws, box)[alive] if random_start else x[alive].clone()
@@ -204,7 +210,7 @@ def _ascend(
             z = project(z, x[alive], eps, norm, box=box)
         if len(alive):
             with torch.no_grad():
-                look(z, alive, network(z))
+                look(z, alive, decides(z))
     return best, wrong
 
 
