@@ -1,13 +1,13 @@
+"""Deformations: what fields do to images, and what the attacks find."""
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.nn import functional
 
-from empirical.attacks.deform import Expected, adef, stadv
+from empirical.attacks.deform import adef, stadv
 from empirical.attacks.fields import longest, smooth, variation, warp
-from empirical.attacks.steps import pgd
 from tests.digit_networks import IMAGES, LABELS, trained
 
 SEEDS = st.integers(0, 2**31)
@@ -103,48 +103,42 @@ def test_least_variation_is_what_stadv_looks_for():
     assert np.median(least.variation[both]) < np.median(smooth_one.variation[both])
 
 
-def noise(x, generator):
-    return x + 0.3 * torch.randn(x.shape, generator=generator)
+TARGETS = (LABELS + 1) % 10
 
 
-def test_expectations_without_chance_are_the_classifier():
-    x = torch.from_numpy(IMAGES[:5])
-    found = Expected(trained(), lambda x, generator: x, draws=3)(x)
-    torch.testing.assert_close(found, functional.log_softmax(trained()(x), 1))
-
-
-def test_expected_probabilities_and_jensen():
-    x, y = torch.from_numpy(IMAGES), torch.from_numpy(LABELS)
-    expected = Expected(trained(), noise, draws=8, seed=3)(x)
-    torch.testing.assert_close(expected.exp().sum(1), torch.ones(len(x)))
-    generator = torch.Generator().manual_seed(3)
-    mean = sum(
-        functional.cross_entropy(trained()(noise(x, generator)), y, reduction="none")
-        for _ in range(8)
-    )
-    # 1e-5: single precision.
-    assert (functional.cross_entropy(expected, y, reduction="none") <= mean / 8 + 1e-5).all()
-
-
-def test_attacking_the_expectation_beats_attacking_single_draws():
+@pytest.mark.parametrize("name", ATTACKS)
+def test_deformed_images_are_the_class_that_was_wanted(name):
     network = trained()
-    judge = Expected(network, noise, draws=200, seed=9)
+    found = ATTACKS[name](network, IMAGES, LABELS, limit=1.5, targets=TARGETS)
+    with torch.no_grad():
+        decided = network(torch.from_numpy(found.images)).argmax(1).numpy()
+        before = network(torch.from_numpy(IMAGES)).argmax(1).numpy()
+    assert (found.fooled == (decided == TARGETS)).all()
+    assert (found.fooled & (before == LABELS)).sum() > 10
+    assert (found.images[before == TARGETS] == IMAGES[before == TARGETS]).all()
+    assert (found.size[found.fooled] <= 1.5).all()
+    assert (found.images[~found.fooled] == IMAGES[~found.fooled]).all()
+    any_class = ATTACKS[name](network, IMAGES, LABELS, limit=1.5)
+    assert any_class.fooled.sum() >= found.fooled.sum()
 
-    def left(draws):
-        model = Expected(network, noise, draws=draws, seed=1)
-        # Whatever a single draw calls wrong ends an attack: take the loss's word, no early end.
-        model_all = torch.from_numpy(IMAGES)
-        x, y = model_all.clone(), torch.from_numpy(LABELS)
-        for _ in range(15):
-            x.requires_grad_()
-            (slope,) = torch.autograd.grad(functional.cross_entropy(model(x), y), x)
-            x = (x.detach() + 0.02 * slope.sign()).clamp(model_all - 0.1, model_all + 0.1)
-            x = x.clamp(0, 1)
-        with torch.no_grad():
-            return float((judge(x).argmax(1) == y).double().mean())
 
-    assert left(16) < left(1)
-    assert pgd(Expected(network, noise, draws=4), IMAGES[:9], LABELS[:9], 0.1, steps=3).images.any()
+@pytest.mark.parametrize("name", ATTACKS)
+def test_with_two_classes_the_target_is_any_wrong_class(name):
+    """Both attacks then take the same steps, and find the same deformations."""
+    source = trained()
+
+    class Two(torch.nn.Module):
+        def forward(self, x):
+            z = source(x)
+            return torch.stack([z[:, :5].logsumexp(1), z[:, 5:].logsumexp(1)], 1)
+
+    labels = LABELS // 5
+    wanted = ATTACKS[name](Two(), IMAGES[:20], labels[:20], targets=1 - labels[:20])
+    wrong = ATTACKS[name](Two(), IMAGES[:20], labels[:20])
+    assert (wanted.fooled == wrong.fooled).all()
+    assert wrong.fooled.sum() > 0
+    # The same formula in another order: the last bits of a step differ.
+    np.testing.assert_allclose(wanted.fields, wrong.fields, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -160,5 +154,7 @@ def test_no_images_and_wrong_arguments(name):
             attack(trained(), IMAGES, LABELS, **options)
     with pytest.raises(ValueError, match="lie in the box"):
         attack(trained(), 2 + IMAGES, LABELS)
-    with pytest.raises(ValueError, match="draws must be"):
-        Expected(trained(), noise, draws=0)
+    with pytest.raises(ValueError, match="targets must differ from the labels"):
+        attack(trained(), IMAGES, LABELS, targets=LABELS)
+    with pytest.raises(ValueError, match=r"targets must lie in 0..9, got 10"):
+        attack(trained(), IMAGES, LABELS, targets=LABELS + 10)

@@ -12,7 +12,8 @@ from torch import nn
 
 from empirical.adversarial_loop import Budget
 from empirical.attacks import internal, patch_critic
-from empirical.attacks.internal import Couplings, internal_attack
+from empirical.attacks.couplings import Couplings
+from empirical.attacks.internal import internal_attack
 from empirical.attacks.steps import pgd
 from empirical.data import load
 from empirical.internal_training import train_on_internal
@@ -167,6 +168,35 @@ def test_attacked_digits_are_wrong_inside_the_exact_ball_and_more_with_the_radiu
     assert known.fooled.mean() >= stepped.fooled.mean()
 
 
+def test_targets_within_the_exact_ball_are_reached_by_what_is_returned(digits):
+    network, x, y, *_ = digits
+    targets = (y + 1) % 10
+    shares = []
+    for radius in (0.1, 0.6):
+        found = internal_attack(network, x, y, radius, 3, targets=targets, shift=0, steps=12)
+        with torch.no_grad():
+            decided = network(torch.from_numpy(found.images)).argmax(1).numpy()
+        assert (found.fooled == (decided == targets)).all()
+        for image, original, near in zip(found.images, x, found.distances, strict=True):
+            assert distance(original, image, 3) == near <= radius
+        any_class = internal_attack(network, x, y, radius, 3, shift=0, steps=12)
+        assert found.fooled.sum() <= any_class.fooled.sum()
+        shares.append(found.fooled.mean())
+    assert shares[0] < shares[1] > 0.3
+
+
+def test_with_two_classes_the_target_is_any_wrong_class():
+    x = pictures(4, 4, 3)
+    network = Total(np.random.default_rng(4).normal(size=(1, 4, 4)), 0.0)
+    with torch.no_grad():
+        y = network(torch.from_numpy(x)).argmax(1).numpy()
+    wanted = internal_attack(network, x, y, 0.4, 2, targets=1 - y)
+    wrong_ones = internal_attack(network, x, y, 0.4, 2)
+    assert (wanted.images == wrong_ones.images).all()
+    assert (wanted.fooled == wrong_ones.fooled).all()
+    assert wanted.fooled.any()
+
+
 def test_shifts_at_distance_zero_break_the_classifier(digits):
     network, x, y, *_ = digits
     found = internal_attack(network, x, y, 0.0, 3, shift=1, steps=1)
@@ -249,6 +279,9 @@ def test_training_within_internal_balls_counts_and_helps():
         ({"patch": 0}, "patch"),
         ({"stride": 0}, "stride"),
         ({"images": np.zeros((1, 4, 4))}, "images"),
+        ({"targets": np.array([0])}, "targets must differ from the labels"),
+        ({"targets": np.array([2])}, r"targets must lie in 0\.\.1"),
+        ({"labels": np.array([5])}, r"labels must lie in 0\.\.1"),
     ],
 )
 def test_wrong_arguments_are_named(wrong, message):
@@ -262,7 +295,18 @@ def test_wrong_arguments_are_named(wrong, message):
     network = Total(np.ones((1, 4, 4)), 1.0)
     with pytest.raises(ValueError, match=message):
         internal_attack(network, **arguments)
-    with pytest.raises(ValueError, match="critic_steps"):
-        patch_critic.critic_attack(
-            network, np.zeros((1, 1, 4, 4)), np.array([0]), 2, critic_steps=0
-        )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"critic_steps": 0}, "critic_steps"),
+        ({"tau": -0.1}, "tau must be at least 0 and finite"),
+        ({"penalty": math.nan}, "penalty must be at least 0 and finite"),
+        ({"targets": np.array([0])}, "targets must differ from the labels"),
+    ],
+)
+def test_wrong_arguments_of_the_generator_are_named(wrong, message):
+    network = Total(np.ones((1, 4, 4)), 1.0)
+    with pytest.raises(ValueError, match=message):
+        patch_critic.critic_attack(network, np.zeros((1, 1, 4, 4)), np.array([0]), 2, **wrong)

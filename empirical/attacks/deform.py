@@ -1,4 +1,4 @@
-"""Attacks that move pixels instead of changing them: ADef and stAdv; and attacks on chance (EOT).
+"""Attacks that move pixels instead of changing them: ADef and stAdv.
 
 A displacement field says, for every pixel, from where its value is taken; values between pixels are
 interpolated, so that a deformed image never leaves the range of the original one.
@@ -12,14 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
-from empirical.attacks.arguments import blocks
+from empirical.attacks.arguments import aimed
 from empirical.attacks.fields import longest, smooth, variation, warp
-from empirical.attacks.losses import loss_values
+from empirical.attacks.losses import Goal
 from empirical.attacks.projections import Box
-
-Transform = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +31,8 @@ class Deformed:
         Shape (m, 2, h, w): displacements in pixels, down and to the right; 0 where nothing was
         found.
     fooled : ndarray
-        Shape (m,): whether the image, or its deformation, is classified wrongly.
+        Shape (m,): whether the image, or its deformation, is classified wrongly, or as its target
+        if targets were given.
     size : ndarray
         Shape (m,), pixels: the longest displacement of the field, in l2; +inf where nothing was
         found.
@@ -55,6 +53,7 @@ def adef(
     images: np.ndarray,
     labels: np.ndarray,
     *,
+    targets: np.ndarray | None = None,
     steps: int = 50,
     smoothing: float = 1.0,
     overshoot: float = 1.2,
@@ -66,12 +65,15 @@ def adef(
     """Return smooth deformations that are wrong, by DeepFool's steps in the space of fields.
 
     With u the field, lead_k(u) the right logit minus logit k, and G a Gaussian filter, a step is
-    ``-overshoot lead_k G G grad / |G grad|^2`` for the k where it is shortest.
+    ``-overshoot lead_k G G grad / |G grad|^2`` for the k where it is shortest. With targets, k is
+    the target and the greatest other logit stands in the right one's place.
 
     Parameters
     ----------
     network, images, labels, box, device
         As in `empirical.attacks.adaptive.apgd`; images at least 2 by 2.
+    targets : ndarray, optional
+        Shape (m,): classes that are wanted, none of them the label.
     steps : int
         At least 1.
     smoothing : float
@@ -100,20 +102,23 @@ def adef(
         if not number >= least:
             raise ValueError(f"{name} must be at least {least}, got {number!r}")
 
-    def find(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def find(x: torch.Tensor, goal: Goal) -> torch.Tensor:
         u = x.new_zeros(len(x), 2, *x.shape[2:])
         alive = torch.arange(len(x), device=x.device)
         for _ in range(steps):
             flow = u[alive].requires_grad_()
             logits = network(warp(x[alive], flow))
-            label = y[alive]
-            kept = loss_values(logits.detach(), label, "margin") <= 0
-            others = logits.detach().scatter(1, label[:, None], -torch.inf)
-            rivals = others.topk(min(candidates, logits.shape[1] - 1), dim=1).indices
-            lead = logits.gather(1, label[:, None]) - logits.gather(1, rivals)
+            now = goal.at(alive)
+            kept = ~now.reached(logits.detach())
+            if now.targets is None:
+                others = logits.detach().scatter(1, now.labels[:, None], -torch.inf)
+                rivals = others.topk(min(candidates, logits.shape[1] - 1), dim=1).indices
+                lead = logits.gather(1, now.labels[:, None]) - logits.gather(1, rivals)
+            else:
+                lead = -now.values(logits, "margin")[:, None]
             shortest = torch.full((len(alive),), torch.inf).to(x)
             step = torch.zeros_like(flow)
-            for k in range(rivals.shape[1]):
+            for k in range(lead.shape[1]):
                 (slope,) = torch.autograd.grad(lead[:, k].sum(), flow, retain_graph=True)
                 once = smooth(slope, smoothing)
                 square = once.flatten(1).square().sum(1).clamp(min=1e-30)
@@ -128,7 +133,7 @@ def adef(
                 break
         return u
 
-    return _deform(network, images, labels, find, limit, box, device)
+    return _deform(network, images, labels, targets, find, limit, box, device)
 
 
 def stadv(
@@ -136,6 +141,7 @@ def stadv(
     images: np.ndarray,
     labels: np.ndarray,
     *,
+    targets: np.ndarray | None = None,
     steps: int = 200,
     rate: float = 0.02,
     weight: float = 0.05,
@@ -149,7 +155,7 @@ def stadv(
 
     Parameters
     ----------
-    network, images, labels, limit, box, device
+    network, images, labels, targets, limit, box, device
         As in `adef`.
     steps : int
         At least 1.
@@ -171,12 +177,12 @@ def stadv(
         if not number >= least:
             raise ValueError(f"{name} must be at least {least}, got {number!r}")
 
-    def find(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def find(x: torch.Tensor, goal: Goal) -> torch.Tensor:
         u = torch.zeros(len(x), 2, *x.shape[2:]).to(x).requires_grad_()
         best, least = torch.zeros_like(u), torch.full((len(x),), torch.inf).to(x)
         optimizer = torch.optim.Adam([u], rate)
         for _ in range(steps):
-            margin = loss_values(network(warp(x, u)), y, "margin")
+            margin = goal.values(network(warp(x, u)), "margin")
             rough = variation(u)
             better = (margin > 0) & (rough < least) & (longest(u) <= limit)
             best[better], least[better] = u.detach()[better], rough.detach()[better]
@@ -187,70 +193,28 @@ def stadv(
             optimizer.step()
         return best.detach()
 
-    return _deform(network, images, labels, find, limit, box, device)
-
-
-class Expected(nn.Module):
-    """The classifier that decides by its mean probability over random transformations (EOT).
-
-    Its logits are ``log mean_k softmax(network(transform(x, draws)))``, with fresh draws in every
-    call; so any attack here attacks the expectation. By Jensen's inequality its cross-entropy is
-    at most the mean cross-entropy of the source.
-
-    Parameters
-    ----------
-    network : Module
-        Takes (m, c, h, w) to (m, K).
-    transform : callable
-        Images and a generator on the CPU to images of that shape, differentiable; what is random
-        about the classifier.
-    draws : int
-        At least 1.
-    seed : int
-        Of the transformations.
-
-    Raises
-    ------
-    ValueError
-        ``draws < 1``.
-
-    Source: athalyesynthesizing2018, section 2.2.
-    """
-
-    def __init__(
-        self, network: nn.Module, transform: Transform, *, draws: int = 16, seed: int = 0
-    ) -> None:
-        super().__init__()
-        if draws < 1:
-            raise ValueError(f"draws must be at least 1, got {draws}")
-        self.network, self.transform, self.draws = network, transform, draws
-        self.generator = torch.Generator().manual_seed(seed)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the logarithm of the mean probabilities, shape (m, K)."""
-        many = [self.transform(x, self.generator) for _ in range(self.draws)]
-        logs = functional.log_softmax(self.network(torch.cat(many)), dim=1)
-        return logs.reshape(self.draws, len(x), -1).logsumexp(0) - np.log(self.draws)
+    return _deform(network, images, labels, targets, find, limit, box, device)
 
 
 def _deform(
     network: nn.Module,
     images: np.ndarray,
     labels: np.ndarray,
-    find: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    targets: np.ndarray | None,
+    find: Callable[[torch.Tensor, Goal], torch.Tensor],
     limit: float,
     box: Box,
     device: str,
 ) -> Deformed:
     """Run a search in blocks, and look again at what it found."""
     parts: list[tuple[np.ndarray, ...]] = []
-    for _, x, y in blocks(network, images, labels, 0.0, box=box, device=device):
+    for _, x, goal in aimed(network, images, labels, 0.0, targets, box=box, device=device):
         if min(x.shape[2:]) < 2:
             raise ValueError(f"images must be at least 2 by 2 pixels, got {tuple(x.shape[2:])}")
-        u = find(x, y)
+        u = find(x, goal)
         with torch.no_grad():
-            already = loss_values(network(x), y, "margin") > 0
-            wrong = loss_values(network(warp(x, u)), y, "margin") > 0
+            already = goal.reached(network(x))
+            wrong = goal.reached(network(warp(x, u)))
             wrong = already | (wrong & (longest(u) <= limit))
             u = torch.where((wrong & ~already).reshape(-1, 1, 1, 1), u, 0.0)
             size = torch.where(wrong, longest(u), torch.inf)

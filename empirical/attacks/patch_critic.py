@@ -17,8 +17,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from empirical.attacks.internal import Couplings, InternalAttacked, Progress
-from empirical.attacks.losses import loss_values
+from empirical.attacks.couplings import Couplings
+from empirical.attacks.internal import InternalAttacked, Progress, checked_goal
 
 Weights: TypeAlias = list[torch.Tensor]
 
@@ -52,7 +52,8 @@ def critic_attack(
     patch : int
         Side of the patches, taken at every pixel.
     targets : ndarray, optional
-        Shape (m,): classes to be reached; without them any wrong one will do.
+        Shape (m,): classes that are wanted, none of them the label; without them any wrong one
+        will do.
     steps, critic_steps : int
         Updates of the generator, and of the critic before each, at least 1.
     tau : float
@@ -84,19 +85,19 @@ def critic_attack(
     for name, count in (("steps", steps), ("critic_steps", critic_steps), ("look", look)):
         if count < 1:
             raise ValueError(f"{name} must be at least 1, got {count}")
-    network.to(device).eval()
+    for name, size in (("tau", tau), ("penalty", penalty)):
+        if not 0 <= size < math.inf:
+            raise ValueError(f"{name} must be at least 0 and finite, got {size!r}")
+    goal = checked_goal(network, images, labels, targets, device)
     couplings = Couplings(images, patch)
     draws = torch.Generator().manual_seed(seed)
     x = torch.as_tensor(np.asarray(images, dtype=np.float32), device=device)
-    goal = labels if targets is None else targets
-    y = torch.as_tensor(np.asarray(goal, dtype=np.int64), device=device)
     m, c = x.shape[:2]
     generator = _generator(m, c, width, draws, device)
     critic = _critic(m, c * patch * patch, width, draws, device)
     moving, judging = (
         torch.optim.Adam(weights, lr=rate, betas=(0.5, 0.999)) for weights in (generator, critic)
     )
-    sign = -1.0 if targets is None else 1.0
     real = _patches(x, patch)
     best, distances = x.clone(), np.full(m, np.inf)
     for k in range(steps):
@@ -115,17 +116,16 @@ def critic_attack(
             judging.step()
         made = _forge(generator, x, draws)
         logits = network(made)
-        loss = sign * functional.cross_entropy(logits, y, reduction="none")
         moving.zero_grad(set_to_none=True)
         near = _judge(critic, _patches(made, patch)).mean(1)
-        (tau * loss - near).sum().backward()
+        gain = goal.values(logits, "cross-entropy")
+        (-tau * gain - near).sum().backward()
         moving.step()
         if not bool(torch.isfinite(near).all()):
             raise ValueError(f"the critic must stay finite, got {near.detach().cpu().tolist()[0]}")
         if (k + 1) % look == 0 or k + 1 == steps:
-            lead = loss_values(logits.detach(), y, "margin")
-            right = (lead > 0) if targets is None else (lead < 0)
-            for i in torch.nonzero(right).squeeze(1).tolist():
+            reached = goal.reached(logits.detach())
+            for i in torch.nonzero(reached).squeeze(1).tolist():
                 distance = couplings.distance(i, made[i].detach().cpu().numpy())
                 if distance < distances[i]:
                     distances[i], best[i] = distance, made[i].detach()

@@ -59,7 +59,8 @@ def attack(
 ) -> Result:
     """Train a classifier on padded images; attack the first test images that it gets right."""
     from empirical import data, train
-    from empirical.attacks.internal import Couplings, internal_attack
+    from empirical.attacks.couplings import Couplings
+    from empirical.attacks.internal import internal_attack
     from empirical.attacks.patch_critic import critic_attack
     from empirical.attacks.steps import pgd
     from empirical.networks import build
