@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from empirical.resnets import resnet18, resnet101
+from empirical.resnets import resnet18, resnet101, wide_resnet
 
 Shape = tuple[int, int, int]
 
@@ -179,14 +179,69 @@ def strided(shape: Shape, classes: int) -> nn.Module:
     )
 
 
+def architecture_a(shape: Shape, classes: int) -> nn.Module:
+    """Return architecture A of anonymous2022: two 5x5 convolutions of 64 channels, then 128 units.
+
+    The paper prints no ReLU after the 128 units, where two affine layers would only make a third;
+    the networks called A elsewhere have one, and so does this. Images of less than 12 pixels a
+    side are padded, so that the convolutions keep their size.
+
+    Source: anonymous2022, appendix B.2.
+    """
+    c, h, w = shape
+    padding = 0 if min(h, w) >= 12 else 2
+    cut = 0 if padding else 8
+    return nn.Sequential(
+        nn.Conv2d(c, 64, 5, padding=padding),
+        nn.ReLU(),
+        nn.Conv2d(64, 64, 5, padding=padding),
+        nn.ReLU(),
+        nn.Dropout(0.25),
+        nn.Flatten(),
+        nn.Linear(64 * (h - cut) * (w - cut), 128),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(128, classes),
+    )
+
+
+def architecture_b(shape: Shape, classes: int) -> nn.Module:
+    """Return architecture B of anonymous2022: four 3x3 convolutions, two of stride 2, 100 units.
+
+    The paper prints 32 input channels for the last two convolutions, whose inputs have 64, and one
+    stride of 2, with which 14x14 places would remain of 28x28 and not its 7x7. Here the last
+    convolution has stride 2 as well.
+
+    Source: anonymous2022, appendix B.2.
+    """
+    c, h, w = shape
+    return nn.Sequential(
+        nn.Conv2d(c, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(64, 64, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(64, 64, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(64 * ((h + 3) // 4) * ((w + 3) // 4), 100),
+        nn.ReLU(),
+        nn.Linear(100, classes),
+    )
+
+
 CLASSIFIERS: dict[str, Callable[[Shape, int], nn.Module]] = {
     "linear": linear,
     "mlp": mlp,
     "cnn": cnn,
     "lenet": lenet,
     "strided": strided,
+    "architecture-a": architecture_a,
+    "architecture-b": architecture_b,
     "resnet18": resnet18,
     "resnet101": resnet101,
+    "wrn-34-10": wide_resnet,
 }
 GENERATORS: dict[str, Callable[..., Autoencoder | Adversarial]] = {"vae": vae, "dcgan": dcgan}
 
@@ -200,8 +255,9 @@ def build(
     ----------
     name : str
         A classifier: ``"linear"``, ``"mlp"``, ``"cnn"``, ``"lenet"``,
-        ``"strided"``, ``"resnet18"``, ``"resnet101"``; or a generator, which ignores `classes`:
-        ``"vae"``, ``"dcgan"``.
+        ``"strided"``, ``"architecture-a"``, ``"architecture-b"``, ``"resnet18"``,
+        ``"resnet101"``, ``"wrn-34-10"``; or a generator, which ignores `classes`: ``"vae"``,
+        ``"dcgan"``.
     shape : tuple of int
         One image, (c, h, w).
     classes : int

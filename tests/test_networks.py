@@ -4,7 +4,7 @@ import torch
 
 from empirical import networks
 
-NAMES = ["linear", "mlp", "cnn", "lenet", "strided", "vae", "dcgan"]
+NAMES = ["linear", "mlp", "cnn", "lenet", "strided", "architecture-b", "vae", "dcgan"]
 
 
 @pytest.mark.parametrize("name", ["linear", "mlp", "cnn"])
@@ -24,7 +24,9 @@ def test_autoencoder():
     assert module.latent_dimension == 6
 
 
-@pytest.mark.parametrize("name", ["lenet", "strided", "resnet18"])
+@pytest.mark.parametrize(
+    "name", ["lenet", "strided", "architecture-a", "architecture-b", "resnet18"]
+)
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 5, 14)])
 def test_deeper_classifiers_take_images_to_logits(name, shape):
     module = networks.build(name, shape, 4, seed=0).eval()
@@ -42,11 +44,29 @@ def test_sizes_of_the_published_networks():
     # 272 + 8224 + 156900 + 1010
     assert size(networks.build("strided", (1, 28, 28), 10, 0)) == 166_406
     assert size(networks.build("resnet18", (3, 32, 32), 10, 0)) == 11_173_962
+    # 1664 + 102464 + (64 * 20 * 20 * 128 + 128) + 1290
+    assert size(networks.build("architecture-a", (1, 28, 28), 10, 0)) == 3_382_346
+    # 320 + 18496 + 2 * 36928 + (7 * 7 * 64 * 100 + 100) + 1010
+    assert size(networks.build("architecture-b", (1, 28, 28), 10, 0)) == 407_382
     module = networks.build("resnet101", (3, 32, 32), 10, 0).eval()
     assert size(module) == 42_512_970
     assert sum(isinstance(layer, torch.nn.Conv2d) for layer in module.modules()) == 100 + 4
     with torch.no_grad():
         assert module(torch.rand(1, 3, 8, 8)).shape == (1, 10)
+
+
+def test_wide_residual_networks():
+    with torch.device("meta"):  # shapes without weights: 46 million of them
+        module = networks.wide_resnet((3, 32, 32), 10)
+    # The size that is published for WRN-34-10.
+    assert sum(weight.numel() for weight in module.parameters()) == 46_160_474
+    convolutions = [m for m in module.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len(convolutions) == 1 + 3 * 5 * 2 + 3  # the last three are shortcuts
+    small = networks.wide_resnet((1, 8, 8), 4, depth=10, widening=1).eval()
+    with torch.no_grad():
+        assert small(torch.rand(2, 1, 8, 8)).shape == (2, 4)
+    with pytest.raises(ValueError, match="depth must be 10, 16, 22"):
+        networks.wide_resnet((1, 8, 8), 4, depth=20)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (2, 6, 10)])
