@@ -32,6 +32,7 @@ def train_with_noise(
     progress: Progress | None = None,
     batch: int = 128,
     rate: float = 3e-3,
+    augmented: bool = False,
 ) -> Training:
     """Train `network` in place on noised images, fresh noise for every image, and tell how it went.
 
@@ -47,6 +48,8 @@ def train_with_noise(
         Images to train on; ``dataset.train`` by default.
     epochs, seed, device, progress, batch, rate
         As in `train_on_changes`.
+    augmented : bool
+        Whether images are first shifted and mirrored by chance, as `shifted_and_mirrored` does.
 
     Raises
     ------
@@ -55,6 +58,8 @@ def train_with_noise(
     """
 
     def change(images: torch.Tensor, _: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        if augmented:
+            images = shifted_and_mirrored(images, generator)
         return noised(images, noise, generator)
 
     return train_on_changes(
@@ -69,6 +74,30 @@ def train_with_noise(
         batch=batch,
         rate=rate,
     )
+
+
+def shifted_and_mirrored(
+    images: torch.Tensor, generator: torch.Generator, most: int = 4
+) -> torch.Tensor:
+    """Return images of shape (m, c, h, w), each shifted by up to `most` pixels both ways, and
+    every second one mirrored; what enters is black.
+
+    Source: levine2020, Table 4 (padding, random cropping and horizontal flips).
+    """
+    m, c, h, w = images.shape
+    device = images.device
+
+    def chance(high: int) -> torch.Tensor:
+        return torch.randint(high, (m, 1, 1, 1), generator=generator, device=device)
+
+    padded = functional.pad(images, (most, most, most, most))
+    across = torch.arange(w, device=device)
+    mirrored = torch.where(chance(2) == 1, w - 1 - across, across)
+    rows = chance(2 * most + 1) + torch.arange(h, device=device)[:, None]
+    columns = chance(2 * most + 1) + mirrored
+    first = torch.arange(m, device=device)[:, None, None, None]
+    channels = torch.arange(c, device=device)[:, None, None]
+    return padded[first, channels, rows, columns]
 
 
 def train_on_changes(

@@ -191,6 +191,30 @@ def certification_votes(
     return Votes(count(pilot, "pilot", 0.0, share), count(votes, "votes", share, 1 - share))
 
 
+def correct_shares(
+    network: nn.Module,
+    noise: Noise,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    draws: int = 1,
+    seed: int,
+    device: str = "cpu",
+) -> np.ndarray:
+    """Return for each image the share of the draws under which `network` is right, shape (m,)."""
+    network = network.to(device).eval()
+    generator = torch.Generator(device).manual_seed(_seed_of(seed, 0, "base"))
+    truth = torch.from_numpy(labels).to(device)
+    correct = np.zeros(len(images), dtype=np.int64)
+    with torch.inference_mode():
+        for _ in range(draws):
+            for part in torch.arange(len(images)).split(BLOCK):
+                clean = torch.from_numpy(images[part.numpy()]).to(device)
+                guess = network(noised(clean, noise, generator)).argmax(1)
+                correct[part.numpy()] += (guess == truth[part.to(device)]).cpu().numpy()
+    return correct / draws
+
+
 def base_accuracy(
     network: nn.Module,
     noise: Noise,
@@ -202,17 +226,8 @@ def base_accuracy(
     device: str = "cpu",
 ) -> float:
     """Return the share of (image, draw) pairs that `network` classifies correctly."""
-    network = network.to(device).eval()
-    generator = torch.Generator(device).manual_seed(_seed_of(seed, 0, "base"))
-    truth = torch.from_numpy(labels).to(device)
-    correct = 0
-    with torch.inference_mode():
-        for _ in range(draws):
-            for part in torch.arange(len(images)).split(BLOCK):
-                clean = torch.from_numpy(images[part.numpy()]).to(device)
-                guess = network(noised(clean, noise, generator)).argmax(1)
-                correct += int((guess == truth[part.to(device)]).sum())
-    return correct / (draws * len(images))
+    shares = correct_shares(network, noise, images, labels, draws=draws, seed=seed, device=device)
+    return float(shares.mean())
 
 
 @functools.cache
