@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from empirical.attacks.arguments import aimed
+from empirical.attacks.arguments import aimed, kept_rows
 from empirical.attacks.losses import Goal
 from empirical.attacks.projections import Box, project, steepest
 from empirical.attacks.steps import Attacked, Progress, random_point
@@ -31,6 +31,7 @@ def apgd(
     steps: int = 100,
     restarts: int = 1,
     targets: np.ndarray | None = None,
+    skip: np.ndarray | None = None,
     seed: int = 0,
     box: Box = (0.0, 1.0),
     device: str = "cpu",
@@ -57,6 +58,8 @@ def apgd(
         logit above all others, and the loss, not "dlr", rises towards it. Without targets,
         "targeted dlr" goes in each restart towards another of the classes whose logits are
         greatest at the image, and any wrong answer is a success.
+    skip : ndarray of bool, optional
+        Shape (m,), images to leave alone; the random numbers of the others stay the same.
     seed : int
         Of the starts.
     box : pair of float
@@ -87,6 +90,7 @@ def apgd(
             raise ValueError(f"{name} must be at least 1, got {count}")
     if targets is not None and loss == "dlr":
         raise ValueError("loss must be 'cross-entropy' or 'targeted dlr' with targets, got 'dlr'")
+    kept = torch.from_numpy(kept_rows(skip, len(images)))
     draws = torch.Generator().manual_seed(seed)
     found, fooled = [], []
     for part, x, goal in aimed(network, images, labels, eps, targets, box=box, device=device):
@@ -97,7 +101,7 @@ def apgd(
         top = torch.full_like(wrong, -torch.inf, dtype=x.dtype)
         for restart in range(restarts):
             start = random_point(x, eps, norm, draws, box)
-            alive = torch.nonzero(~wrong).squeeze(1)
+            alive = torch.nonzero(~wrong & kept[part].to(device)).squeeze(1)
             if not len(alive):
                 break
             aim = aims[restart % len(aims)].at(alive)

@@ -74,6 +74,23 @@ def aimed(
     return _blocks(network, images, labels, targets, dtype, device)
 
 
+def kept_rows(skip: np.ndarray | None, count: int) -> np.ndarray:
+    """Which images are to be attacked, shape (m,): those that are not to be skipped.
+
+    Raises
+    ------
+    ValueError
+        `skip` is not of shape (m,) and truth values.
+    """
+    if skip is None:
+        return np.ones(count, dtype=bool)
+    if skip.shape != (count,) or skip.dtype != bool:
+        raise ValueError(
+            f"skip must be {count} truth values, got shape {skip.shape} of {skip.dtype}"
+        )
+    return ~skip
+
+
 def _check_targets(targets: np.ndarray, labels: np.ndarray) -> None:
     if not isinstance(targets, np.ndarray):
         raise ValueError(f"targets must be an array, got {type(targets).__name__}")
