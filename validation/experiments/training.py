@@ -1,4 +1,4 @@
-"""Risks in finite problems, measured by moving sets on a line instead of counting atoms."""
+"""Risks in finite problems, by moving sets on a line, and of networks, by counting images."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from robust_theory import surrogate, training
 from robust_theory.claim import Claim
 from robust_theory.finite_problems import around
 from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
+from validation.experiments import trades_tables
+from validation.experiments.trades_networks import adversarial_errors, patterns
 from validation.verdict import Evidence
 
 Measure = Callable[[Mapping[str, Json], Mapping[str, Result], int, float], Measurement]
@@ -126,6 +128,15 @@ def _surrogate(
     return _seen(arguments, risk, "sets moved on a line")
 
 
+def _of_network(
+    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, alpha: float
+) -> Measurement:
+    """The share of test images with a wrong answer at them or after an attack, by the arrays."""
+    (result,) = inputs.values()
+    wrong, images = adversarial_errors(result)
+    return _seen(patterns(result), Fraction(wrong, images), "answers without and after attacks")
+
+
 def _experiment(
     name: str,
     claim: Claim,
@@ -163,6 +174,20 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         {"reach-1": {**_LINE, "reach": 1}, "reach-3": {**_LINE, "reach": 3}},
         "adversarial risk",
         "Each bar is the adversarial risk; the mark, benign and boundary risk, must be inside.",
+    ),
+    Experiment(
+        name="adversarial-risk-decomposition-of-networks",
+        claim=training.RISK_DECOMPOSITION,
+        subject="training",
+        quantity="adversarial error under the attacks that were run",
+        unit="probability",
+        norm="linf",
+        reading="Each bar is a network's adversarial error on test images; the mark, the sum of "
+        "its natural and boundary error, must be inside.",
+        x_label="probability",
+        instances=trades_tables.rows,
+        measure=_of_network,
+        tables=trades_tables.table_units,
     ),
     _experiment(
         "adversarial-risk-above-benign-on-a-line",
