@@ -259,7 +259,7 @@ def test_table_2_from_end_to_end_on_small_colour_images(monkeypatch, tmp_path):
         function = getattr(importlib.import_module(module), name)
         done[unit.key] = function(parameters, needed, 5, lambda *_: None)
     table = as_table(done[made.key])
-    assert table.title.startswith("Table 2 of levine2020")
+    assert table.title.startswith("Table 2 of levine2020, on CIFAR-10 (JPEG)")
     assert [row[1] for row in table.rows] == ["83.39 (0.42)", "68.75 (1.01)"]
     for row, sigma in zip(table.rows, (1e-4, 5e-4), strict=True):
         votes = [done[u.key] for u in smoothing_units.vote_units(options, "laplace", sigma, 0)]

@@ -25,7 +25,7 @@ def units(options: Options) -> tuple[Unit, ...]:
     rows = [row for row in smoothing_tables.rows(options) if "hours" not in row]
     data = pipeline.data_name(options)
     parameters = {
-        "data": data,
+        "data": smoothing_plan.words(data),
         "rows": rows,
         "grids": smoothing_plan.grids(options),
         "radii": COLOUR_RADII if smoothing_plan.is_colour(options) else RADII,

@@ -29,8 +29,7 @@ def units(options: Options) -> tuple[Unit, ...]:
             rows.append([kind, unit.key])
             needs.append(unit)
     else:
-        hours = smoothing_plan.COLOUR_HOURS
-        rows += [[kind, hours] for kind in ("undefended", "adversarially trained")]
+        rows += [[kind, smoothing_plan.defence_hours(kind)] for kind in DEFENCES[:2]]
     for network in smoothing_plan.attacked(options):
         hours = smoothing_plan.hours_left_out(options, network, attack=True)
         title = f"smoothed, {network[0]}"
@@ -46,7 +45,7 @@ def units(options: Options) -> tuple[Unit, ...]:
             f"{data}/wasserstein-attacks",
             "validation.experiments.smoothing_figures:figures",
             {
-                "data": data,
+                "data": smoothing_plan.words(data),
                 "rows": rows,
                 "numbers": "Figure 6" if smoothing_plan.is_colour(options) else "Figures 5 and 7",
                 "growth": smoothing_plan.size(options)["growth"],
@@ -72,8 +71,8 @@ def figures(
     growth = parameters["growth"]
     return Result(
         {
-            "title": f"{parameters['numbers']} of levine2020, on {parameters['data']}: accuracy "
-            "under attack",
+            "title": f"{parameters['numbers']} of levine2020, on {parameters['data']}: "
+            "accuracy under attack",
             "columns": (
                 "network",
                 *(f"W1 {r:g}" for r in EMPIRICAL_RADII),

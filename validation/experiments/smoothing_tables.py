@@ -96,7 +96,7 @@ def table_unit(options: Options) -> Unit:
         f"{data}/smoothing-table-{number}",
         "validation.experiments.smoothing_tables:table",
         {
-            "data": data,
+            "data": smoothing_plan.words(data),
             "number": number,
             "rows": rows(options),
             "draws": smoothing_plan.size(options)["draws"],
