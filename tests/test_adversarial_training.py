@@ -17,10 +17,6 @@ from empirical.attacks.projections import project, steepest
 from empirical.attacks.steps import fgsm, pgd, random_point
 from empirical.data import load
 from empirical.networks import build, to_arrays
-from validation.experiment import Options
-from validation.experiments import adversarial_sweeps, adversarial_tables
-from validation.experiments.adversarial_tables import difference_interval
-from validation.experiments.cells import mean_interval
 
 torch.set_num_threads(1)
 ORDERS = {"linf": math.inf, "l2": 2, "l1": 1}
@@ -321,81 +317,3 @@ def test_what_is_watched_is_recorded_at_equal_distances():
 def test_wrong_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(build("linear", SMALL.shape, 10, 0))
-
-
-@given(st.lists(st.sampled_from([0.0, 1 / 3, 2 / 3, 1.0]), min_size=1, max_size=300))
-def test_limits_of_a_mean_contain_it_and_shrink(shares):
-    mean, lo, hi = mean_interval(np.array(shares), 0.05)
-    assert 0 <= lo <= mean <= hi <= 1
-    # Hoeffding's limits are wider.
-    assert hi - mean <= math.sqrt(math.log(40) / (2 * len(shares))) + 1e-12
-
-
-@given(st.integers(2, 400), st.integers(0, 2**31))
-def test_limits_of_a_difference_contain_it(n, seed):
-    gaps = np.random.default_rng(seed).choice([-1.0, 0.0, 0.5, 1.0], n)
-    mean, lo, hi = difference_interval(gaps, 0.05)
-    assert -1 <= lo <= mean <= hi <= 1
-    assert mean == gaps.mean()
-    assert difference_interval(-gaps, 0.05) == pytest.approx((-mean, -hi, -lo))
-
-
-def nothing(share, words):
-    pass
-
-
-def parameters_of(suite, method):
-    unit = adversarial_tables.trained_unit(Options(suite=suite), method, 0)
-    return {**unit.parameters, "gradients": 1600, "images": 30, "looks": 2, "seeds": 1}
-
-
-def test_all_methods_of_the_table_train_and_are_compared():
-    found = {}
-    for method in adversarial_tables.METHODS:
-        result = adversarial_tables.train(parameters_of("quick", method), {}, 0, nothing)
-        kept = result.arrays["kept"]
-        assert kept.shape == (5, 30)
-        assert (kept[-1] == kept.all(axis=0)).all()  # the worst of all
-        assert (kept[-1] <= kept).all()
-        assert result.arrays["history"].shape == (2, 2)
-        found[method] = result
-    parameters = {
-        "data": "digits",
-        "eps": EPS,
-        "methods": list(found),
-        "keys": {method: [method] for method in found},
-        "attacks": [],
-    }
-    shown = adversarial_tables.table(parameters, found, 0, nothing).values
-    assert [row[0] for row in shown["rows"]][-3:] == [
-        "worst of all",
-        "constant classifiers",
-        "gradients",
-    ]
-    assert {len(row) for row in shown["rows"]} == {11} == {len(shown["columns"])}
-    compared = adversarial_tables.ingredients(parameters, found, 0, nothing).values["rows"]
-    assert [row[0] for row in compared] == list(adversarial_tables.INGREDIENTS)
-    curve = adversarial_tables.figure(parameters, found, 0, nothing).values
-    assert {len(row) for row in curve["rows"]} == {3} == {len(curve["columns"])}
-
-
-def test_the_attacks_of_the_full_suite_run():
-    full = adversarial_tables.train(parameters_of("full", "particles, one pass"), {}, 0, nothing)
-    assert full.values["attacks"][2:] == [*adversarial_tables.ATTACKS["full"], "worst of all"]
-    assert full.arrays["kept"].shape == (7, 30)
-
-
-def test_sweeps_train_with_what_they_say():
-    assert adversarial_sweeps.sweep_units(Options()) == ()
-    for table in adversarial_sweeps.sweep_units(Options(suite="full")):
-        varied = table.parameters["varied"]
-        assert [unit.parameters["how"][varied] for unit in table.needs] == [
-            *adversarial_sweeps.SHARES
-        ]
-        found = {}
-        for unit in table.needs[::5]:
-            small = {**unit.parameters, "gradients": 400, "images": 20}
-            found[unit.key] = adversarial_tables.train(small, {}, 0, nothing)
-        parameters = {**table.parameters, "keys": list(found), "shares": [0.0, 4 / 3]}
-        shown = adversarial_sweeps.table(parameters, found, 0, nothing).values
-        assert {len(row) for row in shown["rows"]} == {3} == {len(shown["columns"])}

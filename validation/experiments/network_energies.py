@@ -26,7 +26,12 @@ from validation.experiment import (
     Result,
     Unit,
 )
-from validation.experiments import adversarial_sweeps, adversarial_tables, pipeline
+from validation.experiments import (
+    adversarial_sweeps,
+    adversarial_tables,
+    pipeline,
+    transport_tables,
+)
 from validation.experiments.gibbs_cells import Array
 from validation.verdict import Evidence
 
@@ -240,6 +245,7 @@ def _table_units(options: Options) -> tuple[Unit, ...]:
         ),
         *adversarial_tables.table_units(options),
         *adversarial_sweeps.sweep_units(options),
+        *transport_tables.table_units(options),
     )
 
 
