@@ -706,6 +706,38 @@ def test_tables_are_shown_in_every_form(tmp_path):
     assert "0.125" in console.file.getvalue()
 
 
+def test_a_budget_is_shown_beside_the_time_taken_and_compared_with_nothing(fake, tmp_path):
+    budget = {
+        "parts": [
+            {"name": f"table a {HOSTILE}", "expected": 1200.0, "taken": 1500.0},
+            {"name": "rows that need no table", "expected": 0.0, "taken": 0.0},
+        ],
+        "expected": 1200.0,
+        "taken": 1500.0,
+        "wall": 600.0,
+    }
+    found = report.assemble(fake_about(), fake_outcomes(), (), budget)
+    report.write(found, tmp_path)
+    assert report.load(tmp_path) == found
+    text = " ".join(check_harmless((tmp_path / "report.html").read_text("utf-8")).text)
+    assert "25 min of work, where 20 min of processor time were expected" in text
+    assert "2.9 min of wall time, where 10 min were expected" in text
+    assert "rows that need no table" not in text  # it took nothing
+    console = Console(file=io.StringIO(), width=120)
+    report.show(found, console)
+    assert "25 min of work, 20 min expected" in console.file.getvalue()
+    assert report.compare(fake, found) == []
+    for unknown in ({**budget, "expected": None, "wall": None}, {**budget, "expected": 0.0}):
+        report.write(report.assemble(fake_about(), fake_outcomes(), (), unknown), tmp_path)
+        assert report.load(tmp_path)["budget"] == unknown
+        assert "were expected" not in (tmp_path / "report.html").read_text("utf-8")
+    for bad in ({**budget, "taken": -1.0}, {**budget, "more": 1}, {"parts": []}):
+        report.write({**found, "budget": budget}, tmp_path)
+        (tmp_path / "report.json").write_text(json.dumps({**found, "budget": bad}))
+        with pytest.raises(ValueError, match="at budget"):
+            report.load(tmp_path)
+
+
 def test_tables_that_differ_are_named_and_ragged_ones_refused(fake, tmp_path):
     with_tables = report.assemble(fake_about(), fake_outcomes(), tables())
     (line,) = report.compare(fake, with_tables)

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 import toy
 
-from validation import report
+from validation import budget, report
+from validation.display import duration
 from validation.experiment import Instance, Options, Row, Unit
 from validation.rows import in_order, plan
 from validation.run import execute, rebuild
@@ -57,7 +58,8 @@ def run(directory, catalogue="STEADY", watcher=None, names=(), options=None, see
 def numbers(found):
     """A report without what two runs may differ in."""
     about = {name: value for name, value in found["about"].items() if name not in TIMES}
-    return {**found, "about": about, "rows": [{**row, "seconds": 0} for row in found["rows"]]}
+    rows = [{**row, "seconds": 0} for row in found["rows"]]
+    return {**found, "about": about, "rows": rows, "budget": None}
 
 
 def verdicts(found):
@@ -149,6 +151,23 @@ def test_names_stand_for_claims_experiments_subjects_and_rows():
     assert chosen("toy") == everything[:6] + everything[8:]
     assert chosen("other/other-1", "steady/row-2") == ["steady/row-2", "other/other-1"]
     assert chosen("wrong", "wrong", "wrong/wrong-0") == ["wrong/wrong-0"]  # a claim, an experiment
+
+
+def test_the_key_of_a_paper_stands_for_its_claims_with_their_tables():
+    def chosen(*names):
+        return plan(names, Options(), "toy:COSTLY")
+
+    found = chosen("paper2018")
+    assert [row.key for row in found.rows] == ["tables/a", "other/c"]
+    assert [unit.key for unit in found.tables] == ["toy/table-l", "toy/table-r"]
+    assert found.papers == ("paper2018", "paper2018")
+    assert [row.key for row in chosen("elementary").rows] == ["alone/b"]
+    assert chosen("elementary").tables == ()
+    assert len(chosen("elementary", "paper2018").rows) == 3
+    with pytest.raises(ValueError, match="unknown name 'other2017'; did you mean 'other'"):
+        chosen("other2017")  # not what the source starts with
+    with pytest.raises(ValueError, match="unknown name 'paper2008'; did you mean 'paper2018'"):
+        chosen("paper2008")
 
 
 def test_an_unknown_name_is_refused_with_those_that_resemble_it():
@@ -464,6 +483,98 @@ def test_a_damaged_unit_is_done_again_with_a_note(expected, tmp_path):
     assert len(watcher.done) == len(watcher.notes) == 1
     assert "fails its checksum: it is done again" in watcher.notes[0]
     assert numbers(found) == numbers(expected)
+
+
+# ------------------------------------------------------------------------------ its budget
+
+
+def test_every_unit_is_budgeted_once_for_the_first_table_that_needs_it():
+    chosen = plan((), Options(), "toy:COSTLY")
+    found = {part.name: {unit.key for unit in part.units} for part in budget.parts(chosen)}
+    assert found == {
+        "table toy/table-l of paper2018": {"toy/table-l", "toy/l", "toy/both"},
+        "table toy/table-r of paper2018": {"toy/table-r", "toy/r"},
+        "rows that need no table": {"toy/alone", "tables/a", "alone/b", "other/c"},
+    }
+    assert sum(map(len, found.values())) == len(chosen.units)
+
+
+@pytest.mark.parametrize("jobs", [0, 1, 2, 3, 50])
+def test_expected_wall_time_is_below_every_schedule(monkeypatch, jobs):
+    """120 + 600 s in a chain, 240 and 60 s beside it; the best schedules are known."""
+    monkeypatch.setattr("validation.budget.cores", lambda: 8)
+    units = plan((), Options(), "toy:COSTLY").units
+    best = {0: 1020, 1: 1020, 2: 720, 3: 720, 50: 720}
+    assert budget.wall(units, jobs) == best[jobs]
+    assert budget.wall([toy.ALONE], jobs) == 600  # what it needs is done
+    assert budget.wall([], jobs) == 0
+
+
+def test_more_processes_than_cores_save_no_time(monkeypatch):
+    monkeypatch.setattr("validation.budget.cores", lambda: 2)
+    apart = [toy.unit(str(i), cost=60) for i in range(8)]
+    assert budget.wall(apart, 8) == budget.wall(apart, 2) == 240
+
+
+def test_the_budget_is_told_before_anything_is_done(tmp_path):
+    watcher = Watcher()
+    watcher.finished = lambda key, seconds: watcher.notes.append("a unit has ended")
+    found = run(tmp_path / "run", "COSTLY", watcher)
+    assert watcher.notes[:5] == [
+        "table toy/table-l of paper2018: about 6.0 min",
+        "table toy/table-r of paper2018: about 1.0 min",
+        "rows that need no table: about 10 min",
+        "in all about 17 min of processor time, about 17 min on one process",
+        "a unit has ended",
+    ]
+    about = found["budget"]
+    assert [part["expected"] for part in about["parts"]] == [360, 60, 600]
+    assert (about["expected"], about["wall"]) == (1020, 1020)
+    with Store(tmp_path / "run", create=False) as store:
+        units = plan((), Options(), "toy:COSTLY").units
+        assert about["taken"] == pytest.approx(sum(map(store.seconds, units)))
+    assert about["taken"] == pytest.approx(sum(part["taken"] for part in about["parts"]))
+
+
+def test_nothing_is_told_below_a_minute_or_without_estimates(tmp_path, monkeypatch):
+    watcher = Watcher()
+    found = run(tmp_path / "run", watcher=watcher)
+    assert watcher.notes == []
+    assert found["budget"]["expected"] == 0
+    chosen = plan((), Options(device="cuda"), "toy:COSTLY")
+    with Store(tmp_path / "other", create=True) as store:
+        (line,) = budget.announcement(chosen, store, 1)
+        assert "--device cpu only" in line
+        assert budget.account(chosen, store, 5.0)["wall"] is None
+        *_, last = budget.announcement(plan((), Options(), "toy:COSTLY"), store, None)
+        assert last == "in all about 17 min of processor time"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_continued_run_is_told_what_is_left_and_accounts_for_all(tmp_path, number):
+    directory, log = tmp_path / "run", tmp_path / "log"
+    process = start(directory, "--jobs", "0", catalogue="COSTLY", TOY_LOG=log, TOY_SLEEP=0.3)
+    wait_for_lines(log, 4, process)
+    os.killpg(process.pid, number)
+    _, err = process.communicate()
+    assert "validate: in all about 17 min of processor time" in err
+    chosen = plan((), Options(), "toy:COSTLY")
+    with Store(directory, create=False) as store:
+        before = {unit.key: store.seconds(unit) for unit in chosen.units if unit in store}
+    left = sum(unit.cost for unit in chosen.units if unit.key not in before)
+    assert 0 < left < 1020
+    process = start(directory, "--jobs", "0", "--resume", catalogue="COSTLY", TOY_LOG=log)
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    assert f"validate: in all about {duration(left)} of processor time" in err
+    about = report.load(directory)["budget"]
+    assert (about["expected"], about["wall"]) == (1020, left)
+    assert sum(before.values()) < about["taken"]
+    with Store(directory, create=False) as store:
+        assert about["taken"] == pytest.approx(sum(map(store.seconds, chosen.units)))
+        assert all(
+            store.seconds(unit) == before[unit.key] for unit in chosen.units if unit.key in before
+        )
 
 
 # ------------------------------------------------------------------------------ its directory

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,8 +73,14 @@ def die(parameters, inputs, seed, progress):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def unit(name, function="draw", n=200, needs=(), accelerated=False):
-    return Unit(f"toy/{name}", f"toy:{function}", {"name": name, "n": n}, needs, accelerated)
+def tabulate(parameters, inputs, seed, progress):
+    _log(parameters["name"])
+    rows = [(key, result.values["mean"]) for key, result in sorted(inputs.items())]
+    return Result({"title": "Toys", "columns": ("toy", "mean"), "rows": rows, "note": ""})
+
+
+def unit(name, function="draw", n=200, needs=(), accelerated=False, cost=0.0):
+    return Unit(f"toy/{name}", f"toy:{function}", {"name": name, "n": n}, needs, accelerated, cost)
 
 
 def claim(name="mean-is-half", relation="==", value=0.5, broken=(), possible=A_PROBABILITY):
@@ -104,7 +111,7 @@ def measure(parameters, inputs, seed, alpha):
     return Measurement({}, evidence, curve=curve)
 
 
-def experiment(name, instances, stated=None, subject="toy", measured=measure):
+def experiment(name, instances, stated=None, subject="toy", measured=measure, tables=()):
     return Experiment(
         name=name,
         claim=stated or claim(),
@@ -116,6 +123,7 @@ def experiment(name, instances, stated=None, subject="toy", measured=measure):
         x_label="u",
         instances=lambda options: tuple(instances),
         measure=measured,
+        tables=lambda options: tables,
     )
 
 
@@ -154,6 +162,27 @@ DYING_ONCE = (*STEADY, experiment("dying-once", rows(2, function="die_once", pre
 DYING = (*STEADY, experiment("dying", rows(2, function="die", prefix="dying"), claim("dying")))
 NOT_JSON = (experiment("not-json", [Instance("a", {"set": {1, 2}})]),)
 TWICE = (experiment("twice", [Instance("a", {}), Instance("a", {})]),)
+
+# Two tables that share a unit, and a row with a unit of its own; minutes that are not taken.
+BOTH, LEFT, RIGHT = (unit(name, cost=cost) for name, cost in (("both", 120), ("l", 240), ("r", 60)))
+ALONE = unit("alone", needs=(BOTH,), cost=600)
+COSTLY = (
+    experiment(
+        "tables",
+        [Instance("a", {"name": "measure a"}, (LEFT,))],
+        replace(claim("first"), source="paper2018, Theorem 1, after other2017"),
+        tables=(
+            unit("table-l", "tabulate", needs=(LEFT, BOTH)),
+            unit("table-r", "tabulate", needs=(RIGHT, BOTH)),
+        ),
+    ),
+    experiment("alone", [Instance("b", {"name": "measure b"}, (ALONE,))], claim("second")),
+    experiment(
+        "other",
+        [Instance("c", {"name": "measure c"}, (RIGHT,))],
+        replace(claim("third"), source="paper2018; other2017"),
+    ),
+)
 
 HOSTILE_NAMES = (
     "<script>alert(1)</script>",

@@ -67,7 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     command("list", "print experiments, claims and numbers of rows", parents=[shared])
     run = command("run", "run experiments and report", parents=[shared])
     add = run.add_argument
-    names = "claims, experiments, subjects, or EXPERIMENT/INSTANCE for one row (default: all)"
+    names = (
+        "claims, experiments, subjects, papers by their bibliography key, "
+        "or EXPERIMENT/INSTANCE for one row (default: all)"
+    )
     add("names", nargs="*", metavar="NAME", help=names)
     add("--seed", default="0", help="root of all random numbers (default: 0)")
     add("--jobs", metavar="N", help="worker processes (default: cores); 0: in this process")

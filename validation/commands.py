@@ -54,8 +54,8 @@ def run_(parsed: argparse.Namespace) -> int:
     if not chosen.rows:
         sys.stderr.write("validate: nothing selected: no experiment has a row of this kind\n")
         return 5
-    for check in dict.fromkeys(row.experiment.check for row in chosen.rows):
-        check(options)
+    if chosen.reads_data:
+        _try_data(options)
     _say_what_is_left_out(chosen)
     directory = _new_directory() if parsed.out is None else Path(parsed.out)
     before = signal.signal(signal.SIGTERM, _stop)
@@ -152,6 +152,14 @@ def _status(found: Json, *, strict: bool) -> int:
         return 3
     open_ends = counts["undecided"] + counts["vacuous"] + counts["not applicable"]
     return 1 if strict and open_ends else 0
+
+
+def _try_data(options: Options) -> None:
+    """Raise ValueError or OSError, in one line, where the data cannot be read."""
+    if options.data != "digits":  # these come with scikit-learn
+        from empirical.points import load_points
+
+        load_points(options.data, options.data_dir)
 
 
 def _stop(*_: object) -> NoReturn:

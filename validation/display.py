@@ -67,7 +67,9 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes = round(seconds / 60)
-    return f"{seconds / 60:.1f} min" if minutes < 10 else f"{minutes // 60} h {minutes % 60} min"
+    if minutes < 60:
+        return f"{seconds / 60:.1f} min" if minutes < 10 else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def axis(quantity: str, *details: str) -> str:

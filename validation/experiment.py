@@ -172,9 +172,6 @@ class Experiment:
     norms : tuple of str
         Norms that a run may ask for; under others the rows are left out, with ValueError where
         nothing else was asked for by that name. Experiments with a norm of their own take all.
-    check : callable
-        Raises ValueError or OSError, in one line, where the data of `Options` cannot be used.
-        Called once before a run that has a row of the experiment.
     """
 
     name: str
@@ -190,7 +187,6 @@ class Experiment:
     resolution: float = float("inf")
     tables: Callable[[Options], tuple[Unit, ...]] = lambda options: ()
     norms: tuple[str, ...] = ("l1", "l2", "linf")
-    check: Callable[[Options], object] = lambda options: None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from validation.display import band, cell_text, clean, counted, natural, number, percent
+from validation.display import (
+    band,
+    cell_text,
+    clean,
+    counted,
+    duration,
+    natural,
+    number,
+    percent,
+)
 from validation.experiment import Json, Outcome, Table
 from validation.store import write_atomically
 from validation.strict_json import decode, encode, strict
@@ -27,7 +36,10 @@ _INCIDENTAL = ("started", "wall_seconds", "jobs", "hardware", "command")
 
 
 def assemble(
-    about: Mapping[str, Json], outcomes: Sequence[Outcome], tables: Sequence[Table] = ()
+    about: Mapping[str, Json],
+    outcomes: Sequence[Outcome],
+    tables: Sequence[Table] = (),
+    budget: Mapping[str, Json] | None = None,
 ) -> dict[str, Json]:
     """Return the content of ``report.json``: strict JSON, the same for any order of `outcomes`.
 
@@ -41,12 +53,15 @@ def assemble(
         One per row; a failed one becomes an ``error``, one left out ``skipped``.
     tables : sequence of Table
         Shown as they are, in this order.
+    budget : mapping, optional
+        Time expected and taken, as `validation.budget.account` gives it.
 
     Returns
     -------
     dict
-        ``about``, ``alpha`` (the family-wise level), ``counts`` of verdicts, ``tables``, and
-        ``rows``, worst verdict first, then by subject, claim, experiment and instance.
+        ``about``, ``alpha`` (the family-wise level), ``counts`` of verdicts, ``tables``,
+        ``budget`` if there is one, and ``rows``, worst verdict first, then by subject, claim,
+        experiment and instance.
 
     Raises
     ------
@@ -72,6 +87,8 @@ def assemble(
         "tables": [strict(vars(table)) for table in tables],
         "rows": rows,
     }
+    if budget is not None:
+        report["budget"] = strict(budget)
     _check_consistent(report)
     return report
 
@@ -207,7 +224,10 @@ def _check_consistent(report: Mapping[str, Json]) -> None:
 
 
 def compare(a: Mapping[str, Json], b: Mapping[str, Json]) -> list[str]:
-    """Return what two reports differ in, one line each, apart from times, jobs and hardware."""
+    """Return what two reports differ in, one line each, apart from times, jobs and hardware.
+
+    Budgets are times.
+    """
     lines = list(_differences("about", _essential(a["about"]), _essential(b["about"])))
     lines += _differences("tables", a["tables"], b["tables"])
     first = {row["seed_key"]: row for row in a["rows"]}
@@ -274,3 +294,7 @@ def show(report: Mapping[str, Json], console: Console) -> None:
         f"{counted(report['counts'], WORDS)}; family-wise error level {percent(report['alpha'])}"
     )
     console.print(Text(summary, style="bold"), soft_wrap=True)
+    budget = report.get("budget") or {}
+    if budget.get("expected"):
+        text = f"{duration(budget['taken'])} of work, {duration(budget['expected'])} expected"
+        console.print(Text(text), soft_wrap=True)

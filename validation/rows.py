@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import importlib
 import json
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,6 +49,8 @@ class Plan:
         SHA-256 of every unit of the catalogue under these options.
     tables : tuple of Unit
         Makers of the tables that belong to the rows' experiments.
+    papers : tuple of str
+        For each of them, the bibliography key of the first experiment that it belongs to.
     """
 
     names: tuple[str, ...]
@@ -57,12 +60,18 @@ class Plan:
     rows_in_catalogue: int
     fingerprint: str
     tables: tuple[Unit, ...] = ()
+    papers: tuple[str, ...] = ()
 
     @property
     def units(self) -> tuple[Unit, ...]:
         """All that is to be carried out, each after what it needs."""
         measured = (self.unit(row) for row in self.rows if not row.instance.skipped)
         return in_order((*measured, *self.tables))
+
+    @property
+    def reads_data(self) -> bool:
+        """Whether a unit reads the data of the options, which it then has as a parameter."""
+        return any("data_dir" in unit.parameters for unit in self.units)
 
     @property
     def row_alpha(self) -> float:
@@ -90,7 +99,8 @@ def plan(names: Iterable[str], options: Options, catalogue: str = CATALOGUE) -> 
     Parameters
     ----------
     names : iterable of str
-        Claims, experiments, subjects, or ``experiment/instance`` for a single row.
+        Claims, experiments, subjects, bibliography keys of papers (all experiments on claims of
+        that paper), or ``experiment/instance`` for a single row.
     options : Options
         What the user asked for.
     catalogue : str
@@ -116,30 +126,51 @@ def plan(names: Iterable[str], options: Options, catalogue: str = CATALOGUE) -> 
         digests = [[unit.key.encode().hex(), unit_digest(unit)] for unit in units]
     except (TypeError, ValueError) as error:
         raise ValueError(f"the experiments at {catalogue!r} are not sound: {error}") from None
-    known = {name for e in taken for name in (e.claim.name, e.name, e.subject)}
+    known = {name for e in taken for name in _names(e)}
     known |= {row.key for row in rows}
     for name in wanted:
         if name not in known:
             _refuse(name, experiments, options)
             raise ValueError(unknown(name, known))
-    chosen = [row for row in rows if not wanted or not _names(row).isdisjoint(wanted)]
+    chosen = [
+        row
+        for row in rows
+        if not wanted or not {row.key, *_names(row.experiment)}.isdisjoint(wanted)
+    ]
     fingerprint = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
-    shown = {row.experiment.name for row in chosen}
+    shown = {row.experiment.name: paper(row.experiment) for row in chosen}
+    papers: dict[str, str] = {}
+    for name, units in tables.items():
+        for unit in units if name in shown else ():
+            papers.setdefault(unit.key, shown[name])
     wanted_tables = in_order(unit for name in tables if name in shown for unit in tables[name])
-    makers = tuple(unit for unit in wanted_tables if unit in made)
-    return Plan(wanted, options, catalogue, tuple(chosen), len(rows), fingerprint, makers)
+    makers = tuple(unit for unit in wanted_tables if unit.key in papers)
+    return Plan(
+        wanted,
+        options,
+        catalogue,
+        tuple(chosen),
+        len(rows),
+        fingerprint,
+        makers,
+        tuple(papers[unit.key] for unit in makers),
+    )
 
 
-def _names(row: Row) -> set[str]:
-    experiment = row.experiment
-    return {experiment.claim.name, experiment.name, experiment.subject, row.key}
+def paper(experiment: Experiment) -> str:
+    """Return the bibliography key that the source of an experiment's claim starts with."""
+    return re.split("[,; ]", experiment.claim.source, maxsplit=1)[0]
+
+
+def _names(experiment: Experiment) -> tuple[str, ...]:
+    """What stands for all rows of an experiment."""
+    return (experiment.claim.name, experiment.name, experiment.subject, paper(experiment))
 
 
 def _refuse(name: str, experiments: Iterable[Experiment], options: Options) -> None:
     """Raise ValueError if it is the norm that leaves nothing of that name."""
     for e in experiments:
-        of = (e.claim.name, e.name, e.subject)
-        if (name in of or name.startswith(f"{e.name}/")) and options.norm not in e.norms:
+        if (name in _names(e) or name.startswith(f"{e.name}/")) and options.norm not in e.norms:
             norms = " or ".join(e.norms)
             raise ValueError(f"--norm must be {norms} for {name!r}, got {options.norm!r}")
 

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from validation.budget import account, announcement, wall
 from validation.engine import Watcher, carry_out
 from validation.experiment import Json, Options, Outcome, Table
 from validation.machine import hardware, version, versions
@@ -52,6 +53,11 @@ def execute(
         for line in store.damaged:
             watcher.note(f"{line}: it is done again")
         (directory / "report.json").unlink(missing_ok=True)  # of a run that was shorter
+        workers = None if scheduler else jobs
+        for line in announcement(chosen, store, workers):
+            watcher.note(line)
+        left = [unit for unit in chosen.units if unit not in store]
+        expected = None if workers is None else wall(left, workers)
         failures = carry_out(
             chosen.units,
             store,
@@ -63,8 +69,13 @@ def execute(
         )
         _keep_traces(directory / "failures.txt", failures)
         about = _about(chosen, config, started, time.perf_counter() - clock)
-        about["jobs"] = None if scheduler else jobs
-        found = report.assemble(about, _outcomes(chosen, store, failures), _tables(chosen, store))
+        about["jobs"] = workers
+        found = report.assemble(
+            about,
+            _outcomes(chosen, store, failures),
+            _tables(chosen, store),
+            account(chosen, store, expected),
+        )
     report.write(found, directory)
     return found
 
@@ -91,7 +102,9 @@ def rebuild(directory: Path, catalogue: str = CATALOGUE) -> dict[str, Json]:
         begin = datetime.fromisoformat(started).timestamp()
         seconds = max(0.0, store.last_finished(begin) - begin)
         about = {**_about(chosen, config, started, seconds), "jobs": None}
-        return report.assemble(about, _outcomes(chosen, store, {}), _tables(chosen, store))
+        return report.assemble(
+            about, _outcomes(chosen, store, {}), _tables(chosen, store), account(chosen, store)
+        )
 
 
 def _outcomes(chosen: Plan, store: Store, failures: Mapping[str, Failed]) -> list[Outcome]:

@@ -242,6 +242,5 @@ OPTIMAL_RISK = Experiment(
     instances=_rows,
     measure=_measure,
     tables=_tables,
-    check=lambda options: load_points(options.data, options.data_dir),
 )
 EXPERIMENTS: tuple[Experiment, ...] = (OPTIMAL_RISK,)
