@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from empirical import noise, smoothing
-from empirical.attacks import wasserstein
+from empirical.attacks import smoothed, wasserstein
+from empirical.attacks.wasserstein_balls import wasserstein_projection
 from empirical.plans import plans_from
 from robust_theory import grid_wasserstein
 from robust_theory.votes import predict
@@ -105,7 +106,7 @@ def reference(shape, ground, radius):
 @pytest.mark.parametrize(("shape", "radius"), [((1, 5), 0.05), ((2, 3), 0.2), ((3, 3), 0.3)])
 def test_the_projection_is_the_nearest_point_of_the_ball(ground, shape, radius):
     x, z, expected = reference(shape, ground, radius)
-    found = wasserstein.wasserstein_projection(batch(z), batch(x), radius, ground=ground)
+    found = wasserstein_projection(batch(z), batch(x), radius, ground=ground)
     image, gap = found.images[0, 0].numpy(), float(found.gap[0])
     assert gap < 1e-9
     # Within sqrt(2 gap) of the projection; the conic solver is good to 1e-6 here.
@@ -115,9 +116,9 @@ def test_the_projection_is_the_nearest_point_of_the_ball(ground, shape, radius):
 
 def test_points_inside_are_their_own_projections_and_zero_is_the_centre():
     x, z = draw((3, 3), 1, zeros=False), draw((3, 3), 2)
-    inside = wasserstein.wasserstein_projection(batch(z), batch(x), 9.0)
+    inside = wasserstein_projection(batch(z), batch(x), 9.0)
     np.testing.assert_allclose(inside.images[0, 0], z, atol=2e-5)  # sqrt(2 * 1e-10)
-    still = wasserstein.wasserstein_projection(batch(z, x), batch(x, x), [0.0, 1.0])
+    still = wasserstein_projection(batch(z, x), batch(x, x), [0.0, 1.0])
     np.testing.assert_allclose(still.images[0, 0], x, atol=ROUNDING)
     np.testing.assert_allclose(still.images[1, 0], x, atol=ROUNDING)
 
@@ -160,8 +161,8 @@ def test_attacks_find_the_exact_radius_of_a_known_network(ground, method):
     totals = np.full(3, 5.0)
     balls = np.repeat(np.linspace(0.02, 0.4, 39), 3)
     found = wasserstein.wasserstein_attack(
-        wasserstein.plain_slope(Half(), totals),
-        wasserstein.plain_fooled(Half(), totals),
+        smoothed.plain_slope(Half(), totals),
+        smoothed.plain_fooled(Half(), totals),
         images,
         [0, 0, 0],
         balls,
@@ -180,8 +181,8 @@ def test_nothing_is_found_in_balls_that_are_too_small():
     images = np.concatenate([halves(0.8), halves(0.6)])
     radii = np.array([[0.29, 0.12]] * 20)  # one for each image
     found = wasserstein.wasserstein_attack(
-        wasserstein.plain_slope(Half(), [5, 5]),
-        wasserstein.plain_fooled(Half(), [5, 5]),
+        smoothed.plain_slope(Half(), [5, 5]),
+        smoothed.plain_fooled(Half(), [5, 5]),
         images,
         [0, 0],
         radii,
@@ -195,7 +196,7 @@ def test_the_smoothed_slope_is_that_of_the_expected_softmax():
     law, totals = noise.gaussian_flow((2, 2), 0.05), [2.0]
     x = torch.tensor([[[[0.3, 0.2], [0.3, 0.2]]]], dtype=torch.float64)
     y, numbers = torch.tensor([0]), torch.tensor([0])
-    found = wasserstein.smoothed_slope(Half(), law, totals, samples=4_000, seed=1)(x, y, numbers)
+    found = smoothed.smoothed_slope(Half(), law, totals, samples=4_000, seed=1)(x, y, numbers)
     # The difference of the halves under noise is normal: integrate the logistic function over it.
     t, weights = np.polynomial.hermite_e.hermegauss(60)
     spread = 0.05 * math.sqrt(2) * 2 * 20  # two edges cross; both halves change; logits 10 x 2
@@ -211,7 +212,7 @@ def test_hard_votes_decide_with_abstention_as_error():
     shares = (0.9, 0.5, 0.3)
     images = np.concatenate([halves(s) for s in shares])
     totals = np.full(3, 5.0)
-    fooled = wasserstein.smoothed_fooled(Half(), law, totals, 2, votes=1_000, seed=4)
+    fooled = smoothed.smoothed_fooled(Half(), law, totals, 2, votes=1_000, seed=4)
     x = torch.from_numpy(images / 5)
     first = fooled(x, torch.zeros(3, dtype=torch.long), torch.arange(3))
     counts = smoothing.count_votes(Half(), law, images.astype(np.float32), 1_000, 2, seed=9)
@@ -225,8 +226,8 @@ def test_wrong_arguments_are_named():
     x = torch.ones((1, 1, 2, 2), dtype=torch.float64) / 4
     attack = functools.partial(
         wasserstein.wasserstein_attack,
-        wasserstein.plain_slope(Half(), [1]),
-        wasserstein.plain_fooled(Half(), [1]),
+        smoothed.plain_slope(Half(), [1]),
+        smoothed.plain_fooled(Half(), [1]),
     )
     with pytest.raises(ValueError, match="ground must be 'l1' or 'l2'"):
         plans_from(x, ground="linf")
@@ -237,9 +238,9 @@ def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="finite pixels of at least 0"):
         plans_from(x * math.nan)
     with pytest.raises(ValueError, match="points must have shape"):
-        wasserstein.wasserstein_projection(x[:, :, :1], x, 1.0)
+        wasserstein_projection(x[:, :, :1], x, 1.0)
     with pytest.raises(ValueError, match="radius must be at least 0"):
-        wasserstein.wasserstein_projection(x, x, -1.0)
+        wasserstein_projection(x, x, -1.0)
     with pytest.raises(ValueError, match="method must be"):
         attack(x, [0], [0.1], method="cw")
     with pytest.raises(ValueError, match="step must be positive"):

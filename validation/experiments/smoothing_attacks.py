@@ -26,7 +26,7 @@ def attack(
 
     Distances are exact, of the images themselves, and rounded up. Votes at found images are new.
     """
-    from empirical.attacks import wasserstein
+    from empirical.attacks import smoothed, wasserstein
     from empirical.smoothing import certification_votes
 
     dataset = dataset_of(parameters)
@@ -40,14 +40,14 @@ def attack(
     if parameters["kind"] == "smoothed":
         made = inputs[parameters["network"]]
         network, noise = network_of(made), noise_from(made)
-        slope = wasserstein.smoothed_slope(network, noise, totals, seed=seed)
-        fooled = wasserstein.smoothed_fooled(
+        slope = smoothed.smoothed_slope(network, noise, totals, seed=seed)
+        fooled = smoothed.smoothed_fooled(
             network, noise, totals, dataset.classes, votes=size["votes"], alpha=ALPHA, seed=seed
         )
     else:
         network, noise = _defended(parameters, dataset, seed), None
-        slope = wasserstein.plain_slope(network, totals)
-        fooled = wasserstein.plain_fooled(network, totals)
+        slope = smoothed.plain_slope(network, totals)
+        fooled = smoothed.plain_fooled(network, totals)
     found = wasserstein.wasserstein_attack(
         slope, fooled, clean, labels, radii, reach=size["reach"], progress=progress
     )

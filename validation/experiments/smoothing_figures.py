@@ -12,7 +12,7 @@ from robust_theory.smoothing import smoothing_radius
 from robust_theory.votes import lower_limit, upper_limit
 from validation.experiment import Json, Options, Progress, Result, Unit
 from validation.experiments import pipeline, smoothing_plan, smoothing_units
-from validation.experiments.cells import skipped_cell
+from validation.experiments.cells import LEVEL, share_cell, skipped_cell
 from validation.experiments.smoothing_plan import ALPHA, DEFENCES
 
 BROKEN = 1e-3
@@ -68,7 +68,7 @@ def figures(
         distances = inputs[key].arrays["distances"]
         shares = [float((distances > r).mean()) for r in EMPIRICAL_RADII]
         rows.append([title, *shares, *broken_certificates(inputs, key)])
-    growth = parameters["growth"]
+    growth, many = parameters["growth"], parameters["images"]
     return Result(
         {
             "title": f"{parameters['numbers']} of levine2020, on {parameters['data']}: "
@@ -81,8 +81,9 @@ def figures(
                 "broken ones that chance allows",
             ),
             "rows": rows,
-            "note": f"{parameters['images']} test images. Share for which the attack found no "
-            "wrong answer within that exact W1 distance (l2 ground metric, images of mass 1). "
+            "note": f"{many} test images. Share for which the attack found no wrong answer within "
+            "that exact W1 distance (l2 ground metric, images of mass 1); half of so many images "
+            f"is {share_cell(np.arange(many) % 2)} % with its limits at level {LEVEL}. "
             f"{growth['steps']} steps; the ball starts at {growth['first']:g} and grows by a "
             f"factor {growth['factor']:g} every {growth['every']} steps. Smoothed networks: slopes "
             "from 128 samples of the softmax, answers by hard votes after every step, abstention "
