@@ -1,6 +1,7 @@
 """Rows about trained networks, from made-up results: sides, limits, tables, budget."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from robust_theory import fooling_quantile
 from tests.test_experiments import BY_NAME, ROW_ALPHA
 from validation.experiment import Options, Result, Table
-from validation.experiments import pipeline, trained_images, transfer
+from validation.experiments import pipeline, trained_table, transfer
 from validation.rows import plan
 from validation.verdict import decide
 
@@ -138,42 +139,75 @@ def test_limits_of_overlapping_events_contain_their_shares():
     assert upper[0] < 0.1
 
 
-def test_the_paper_table_has_its_layout_and_numbers():
+def made_table(hours, generator="vae"):
+    """The table of made-up results of all networks of which the budget leaves none out."""
     radii = np.linspace(0.001, 1, 1000)
-    inputs = {
-        **image_results(radii),
-        **latent_results(radii),
-        "digits/generator": Result({"latent_dimension": 16}),
-        "digits/classifier-mlp": Result({"accuracy": 0.97}),
-    }
-    made = trained_images.table(
-        {
-            "data": "digits",
-            "generator": "vae",
-            "networks": ["mlp", "resnet18"],
-            "taken": ["mlp"],
-            "keys": {
-                "generator": "digits/generator",
-                "modulus": "digits/modulus",
-                "mlp classifier": "digits/classifier-mlp",
-                "mlp counts": "digits/class-counts-mlp",
-                "mlp radii": "digits/latent-radii-mlp",
-                "mlp images": "digits/image-radii-mlp",
-            },
-        },
-        inputs,
-        0,
-        lambda *_: None,
-    ).values
+    inputs, keys = {}, {}
+    if 0 in hours.values():
+        inputs = {
+            "generator": Result({"latent_dimension": 16, "classes": 10, "generator": generator}),
+            "modulus": Result(
+                {}, {"above": np.linspace(2, 4, 400), "below": np.linspace(1, 2, 400)}
+            ),
+        }
+        keys = {"generator": "generator", "modulus": "modulus"}
+    for network in (name for name, time in hours.items() if time == 0):
+        found = {
+            "classifier": Result({"accuracy": 0.97, "tested": 10_000, "epochs": 3}),
+            "counts": Result({}, {"counts": COUNTS}),
+            "radii": latent_results(radii)["digits/latent-radii-mlp"],
+            "images": image_results(radii)["digits/image-radii-mlp"],
+        }
+        inputs |= {f"{network} {what}": result for what, result in found.items()}
+        keys |= {f"{network} {what}": f"{network} {what}" for what in found}
+    parameters = {"data": "mnist", "generator": generator, "hours": hours, "keys": keys}
+    made = trained_table.table(parameters, inputs, 0, lambda *_: None).values
     table = Table(made["title"], tuple(made["columns"]), tuple(map(tuple, made["rows"])), "")
-    assert table.columns[:3] == ("", "mlp", "resnet18")
-    assert all(row[2] is None for row in table.rows)  # the budget left it out
-    assert table.rows[0][1] == pytest.approx(0.03)
-    assert table.rows[1][1] == pytest.approx(0.25 / 4)
-    assert table.rows[1][3] == pytest.approx(fooling_quantile([0.1] * 10, 0.25) / 4)
-    assert table.rows[1][4] == pytest.approx(0.1273 / 4, rel=1e-3)  # simplex of ten classes
-    assert table.rows[2][1] == pytest.approx(0.25 / 4)
-    assert table.rows[3][1] == pytest.approx(0.125 / 4)
+    return {name: [row[k] for row in table.rows] for k, name in enumerate(table.columns)}
+
+
+def cell(text):
+    """Value and limits of a cell."""
+    return tuple(map(float, re.fullmatch(r"(\S+) \[(\S+), (\S+)\]", text).groups()))
+
+
+def test_the_paper_table_has_its_layout_and_numbers():
+    table = made_table({"lenet": 0, "resnet18": 7, "resnet101": 30})
+    assert list(table) == [
+        "",
+        *(f"{name}, {whose}" for name in ("lenet", "resnet18", "resnet101", "upper bound")
+          for whose in ("paper", "here")),
+        "ceiling of the simplex, here",
+        "what differs",
+    ]  # fmt: skip
+    assert table["lenet, paper"] == ["11", "6.1", "3.3", "0.39"]
+    assert table["resnet18, here"] == ["skipped, about 7 h"] * 4
+    assert table["resnet101, here"] == ["skipped, about 30 h"] * 4
+    ours = [cell(text) for text in table["lenet, here"]]
+    assert ours[0][0] == 3.0
+    # The sample's quantile is 0.25 in latent space, of dimension 16, and images have norm 4.
+    assert [value for value, _, _ in ours[1:]] == [62.5, 6.25, 3.12]
+    assert all(lo < value < hi for value, lo, hi in ours)
+    bound, lo, hi = cell(table["upper bound, here"][1])
+    assert abs(bound - 250 * fooling_quantile([0.1] * 10, 0.25)) <= 0.005 + 1e-9  # two digits
+    assert lo < bound < hi
+    proved, ascent = table["upper bound, here"][2].split("; by ascent ")
+    assert cell(proved.removeprefix("proved "))[0] == 97.5  # of 2 to 4, the 95 % quantile, over 4
+    assert cell(ascent)[0] == pytest.approx(48.7, abs=0.1)
+    assert float(table["ceiling of the simplex, here"][1]) == pytest.approx(31.83, rel=1e-3)
+    assert all("mnist" in text or "images" in text for text in table["what differs"])
+
+
+def test_a_table_beyond_the_budget_has_the_paper_and_what_it_would_take():
+    table = made_table({"lenet": 1.5, "resnet18": 8.5, "resnet101": 31.5}, "dcgan")
+    assert table["lenet, paper"] == ["11", "6.1", "3.3", "0.39"]
+    assert table["lenet, here"] == ["skipped, about 1.5 h"] * 4
+    assert table["upper bound, here"] == ["", *["skipped, about 1.5 h"] * 3]
+    assert all(text is not None for column in table.values() for text in column)
+
+
+def test_networks_that_the_paper_does_not_have_get_no_column_of_it():
+    assert not any("paper" in name for name in made_table({"mlp": 0, "linear": 0}))
 
 
 def test_what_takes_hours_is_skipped_on_a_cpu_and_nothing_of_it_is_carried_out():
@@ -206,7 +240,19 @@ def test_the_full_table_has_one_half_for_each_generator():
     for unit in on_gpu.tables:
         assert set(unit.parameters["keys"].values()) == {need.key for need in unit.needs}
     on_cpu = plan([name], Options(suite="full"))
-    assert [unit.key for unit in on_cpu.tables] == ["digits/table-1"]
+    assert [unit.key for unit in on_cpu.tables] == ["digits/table-1", "digits/table-1-dcgan"]
+    first, second = on_cpu.tables
+    assert first.parameters["hours"] == {"lenet": 0, "resnet18": 7, "resnet101": 30}
+    assert second.parameters["hours"] == {"lenet": 1.5, "resnet18": 8.5, "resnet101": 31.5}
+    assert second.needs == ()  # the paper's figures, and what it would take
+
+
+def test_what_takes_minutes_says_so():
+    mnist = plan(["fawzi2018"], Options(suite="full", data="mnist"))
+    costs = {unit.key: unit.cost for unit in mnist.units}
+    assert all(costs[f"mnist/{name}-lenet"] > 5 for name in ("classifier", "image-radii"))
+    assert 60 < sum(costs.values()) < 12 * 60  # what the table may take
+    assert sum(unit.cost for unit in plan(["fawzi2018"], Options()).units) == 0
 
 
 def test_a_dcgan_generates_the_data_of_every_unit():
@@ -231,6 +277,8 @@ def test_a_dcgan_generates_the_data_of_every_unit():
     assert counts.sum() == 500
     modulus = pipeline.measure_modulus({"n": 3, "t": 0.25}, made, 5, silent)
     assert (modulus.arrays["below"] <= modulus.arrays["above"]).all()
+    within = pipeline.measure_modulus({"n": 3, "q": 0.25}, made, 5, silent)
+    assert within.values["t"] == fooling_quantile([0.1] * 10, 0.25)
     assert (modulus.arrays["above"] >= 0.25 * modulus.values["lipschitz_from_above"]).all()
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from robust_theory.latent import fooling_quantile
 from validation.experiment import Json, Options, Progress, Result, Unit
 
 if TYPE_CHECKING:
@@ -27,6 +28,15 @@ NETWORKS = {"quick": ("linear", "mlp", "cnn"), "full": ("lenet", "resnet18", "re
 GENERATORS = {"quick": ("vae",), "full": ("vae", "dcgan")}
 # Training, counting and attacking on images of 28x28, on one core.
 CPU_HOURS = {"resnet18": 7, "resnet101": 30, "dcgan": 1.5}
+# Processor seconds of the full suite's units with LeNet on 60,000 images of 28x28, on one core.
+CPU_SECONDS = {
+    "generator": 75,
+    "classifier": 25,
+    "class-counts": 40,
+    "latent-radii": 40,
+    "image-radii": 120,
+    "modulus": 15,
+}
 GENERATOR_EPOCHS = {"vae": {"quick": 60, "full": 10}, "dcgan": {"full": 25}}
 LARGE = ("resnet18", "resnet101")
 FILES = (".npz", ".parquet", "ubyte", "ubyte.gz")  # how the user's own files end
@@ -56,6 +66,18 @@ def left_out(options: Options, network: str, generator: str = "vae") -> str:
         if name in CPU_HOURS and options.device == "cpu":
             return f"{name} takes about {CPU_HOURS[name]} hours on a CPU; add --device cuda"
     return ""
+
+
+def hours(options: Options, network: str, generator: str = "vae") -> float:
+    """What a classifier and its attack through a generator would take; 0 if not left out."""
+    left = [CPU_HOURS.get(name, 0.0) for name in (network, generator)]
+    return sum(left) if options.device == "cpu" else 0.0
+
+
+def _seconds(options: Options, what: str) -> float:
+    """Expected cost of a unit; the small networks and images of other runs take a few seconds."""
+    large = options.suite == "full" and options.data != "digits"
+    return float(CPU_SECONDS[what]) if large else 0.0
 
 
 def check_l2(options: Options) -> None:
@@ -90,8 +112,9 @@ def units(options: Options, network: str, generator: str = "vae") -> tuple[Unit,
         Unit(
             f"{data_name(options)}/class-counts-{name}",
             "validation.experiments.pipeline:count_classes",
-            {**parameters, "n": 200_000},
+            {**parameters, "n": 100_000 if full else 200_000},
             needs,
+            cost=_seconds(options, "class-counts"),
         ),
         Unit(
             f"{data_name(options)}/latent-radii-{name}",
@@ -99,6 +122,7 @@ def units(options: Options, network: str, generator: str = "vae") -> tuple[Unit,
             {**parameters, "n": 1_000 if full else 2_000},
             needs,
             accelerated=True,
+            cost=_seconds(options, "latent-radii"),
         ),
     )
 
@@ -111,17 +135,32 @@ def image_unit(options: Options, network: str, generator: str = "vae") -> Unit:
         {**source(options), "network": network, "n": 300},
         (generator_unit(options, generator), classifier_unit(options, network)),
         accelerated=True,
+        cost=_seconds(options, "image-radii"),
     )
 
 
 def modulus_unit(options: Options, generator: str = "vae") -> Unit:
     """How far the generator moves images: from below by ascent, from above by its layers."""
+    return _modulus_unit(options, generator, "modulus", {"t": MODULUS_RADIUS})
+
+
+def quantile_modulus_unit(options: Options, generator: str, q: float) -> Unit:
+    """The same within the q-quantile that Theorem 1 of fawzi2018 allows for equal measures.
+
+    No other class measures allow a greater one, so the move bounds the q-quantile of every
+    classifier's radius in image space.
+    """
+    return _modulus_unit(options, generator, "modulus-within-quantile", {"q": q})
+
+
+def _modulus_unit(options: Options, generator: str, name: str, within: dict[str, Json]) -> Unit:
     return Unit(
-        f"{data_name(options)}/modulus{_suffix(generator)}",
+        f"{data_name(options)}/{name}{_suffix(generator)}",
         "validation.experiments.pipeline:measure_modulus",
-        {**source(options), "n": 400, "t": MODULUS_RADIUS},
+        {**source(options), "n": 400, **within},
         (generator_unit(options, generator),),
         accelerated=True,
+        cost=_seconds(options, "modulus"),
     )
 
 
@@ -162,6 +201,7 @@ def generator_unit(options: Options, generator: str = "vae") -> Unit:
             "epochs": GENERATOR_EPOCHS[generator][options.suite],
         },
         accelerated=True,
+        cost=_seconds(options, "generator"),
     )
 
 
@@ -176,6 +216,7 @@ def classifier_unit(options: Options, network: str) -> Unit:
             "epochs": 3 if options.suite == "full" else 30,
         },
         accelerated=True,
+        cost=_seconds(options, "classifier"),
     )
 
 
@@ -240,6 +281,8 @@ def train_classifier(
     values = {
         "network": parameters["network"],
         "accuracy": record.accuracy,
+        "tested": len(dataset.test),
+        "epochs": parameters["epochs"],
         "loss": record.loss,
         **_shape(dataset),
     }
@@ -344,14 +387,18 @@ def measure_modulus(
     generator, dimension = _generator(inputs)
     z = np.random.default_rng(seed).standard_normal((parameters["n"], dimension))
     constant = lipschitz_from_above(generator).value
+    if "q" in parameters:
+        t = fooling_quantile([1] * _classes(inputs), parameters["q"])
+    else:
+        t = parameters["t"]
     if _trained_generator(inputs).values["generator"] == "vae":
-        found = local_modulus_from_above(generator, z, parameters["t"], progress=progress)
+        found = local_modulus_from_above(generator, z, t, progress=progress)
         above = found.value
     else:
-        above = np.full(len(z), np.nextafter(constant * parameters["t"], np.inf))
-    below = modulus_from_below(generator, z, parameters["t"], progress=progress)
+        above = np.full(len(z), np.nextafter(constant * t, np.inf))
+    below = modulus_from_below(generator, z, t, progress=progress)
     return Result(
-        {"lipschitz_from_above": constant, "t": parameters["t"]},
+        {"lipschitz_from_above": constant, "t": t},
         {"above": above, "below": below.value},
     )
 

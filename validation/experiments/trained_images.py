@@ -1,4 +1,4 @@
-"""Theorems 4 and 5 of fawzi2018 on trained networks, and the paper's Table 1 in its layout."""
+"""Theorems 4 and 5 of fawzi2018 on trained networks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from empirical.estimate import quantile_interval, simultaneous_proportions
-from robust_theory import image_radii, images, latent, measure_limits, models
+from robust_theory import image_radii, images, measure_limits
 from robust_theory.claim import Interval
 from validation.experiment import (
     Experiment,
@@ -16,16 +16,13 @@ from validation.experiment import (
     Json,
     Measurement,
     Options,
-    Progress,
     Result,
     Unit,
 )
-from validation.experiments import pipeline, words
+from validation.experiments import pipeline, trained_table, words
 from validation.experiments import radii as evidence
 
 FAILURE = 0.05  # share of latent points at which the generator may move further; fixed beforehand
-QUANTILE = 0.25  # of the paper's Table 1
-GENERATORS = {"vae": "variational autoencoder", "dcgan": "DCGAN"}
 
 
 def _units(options: Options, network: str, generator: str) -> tuple[Unit, ...]:
@@ -107,139 +104,6 @@ def _mean(
     )
 
 
-# ------------------------------------------------------------------- the paper's table
-
-
-def _table_units(options: Options) -> tuple[Unit, ...]:
-    """One table for each generator of which the budget leaves something."""
-    pipeline.check_l2(options)
-    return tuple(
-        _table_unit(options, generator, taken)
-        for generator in pipeline.GENERATORS[options.suite]
-        if (
-            taken := [
-                network
-                for network in pipeline.networks(options)
-                if not pipeline.left_out(options, network, generator)
-            ]
-        )
-    )
-
-
-def _table_unit(options: Options, generator: str, taken: list[str]) -> Unit:
-    modulus = pipeline.modulus_unit(options, generator)
-    needs: list[Unit] = [pipeline.generator_unit(options, generator), modulus]
-    keys = {"generator": needs[0].key, "modulus": modulus.key}
-    for network in taken:
-        counts, radii = pipeline.units(options, network, generator)
-        classifier = pipeline.classifier_unit(options, network)
-        found = pipeline.image_unit(options, network, generator)
-        needs += [classifier, counts, radii, found]
-        keys |= {
-            f"{network} classifier": classifier.key,
-            f"{network} counts": counts.key,
-            f"{network} radii": radii.key,
-            f"{network} images": found.key,
-        }
-    name = pipeline.data_name(options)
-    return Unit(
-        f"{name}/table-1" + ("" if generator == "vae" else f"-{generator}"),
-        "validation.experiments.trained_images:table",
-        {
-            "data": name,
-            "generator": generator,
-            "networks": list(pipeline.networks(options)),
-            "taken": taken,
-            "keys": keys,
-        },
-        tuple(needs),
-    )
-
-
-def table(
-    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, progress: Progress
-) -> Result:
-    """The paper's Table 1: 25 % quantiles of normalised radii next to what theory allows."""
-    name, networks, keys = (parameters[word] for word in ("data", "networks", "keys"))
-    dimension = inputs[keys["generator"]].values["latent_dimension"]
-    root = np.sqrt(dimension)
-    error: list[float | None] = []
-    measured: dict[str, list[float | None]] = {"z": [], "in": [], "out": []}
-    limits, norms = [], []
-    for network in networks:
-        if network not in parameters["taken"]:
-            for column in (error, *measured.values()):
-                column.append(None)
-            continue
-        error.append(1 - inputs[keys[f"{network} classifier"]].values["accuracy"])
-        radii = inputs[keys[f"{network} radii"]].arrays["radii"]
-        found = inputs[keys[f"{network} images"]].arrays
-        counts = inputs[keys[f"{network} counts"]].arrays["counts"]
-        measured["z"].append(_quantile(radii) / root)
-        measured["in"].append(_quantile(found["in_distribution"] / found["norms"]))
-        measured["out"].append(_quantile(found["unconstrained"] / found["norms"]))
-        limits.append(latent.fooling_quantile(counts, QUANTILE) / root)
-        norms.append(float(np.mean(found["norms"])))
-        classes = int(np.count_nonzero(counts))
-    above = inputs[keys["modulus"]].arrays["above"]
-    image_limit = float(np.quantile(above, 1 - FAILURE)) / float(np.mean(norms))
-    ceiling = _simplex_quantile(classes) / root
-    limit = max(limits)
-    columns = (
-        "",
-        *networks,
-        "upper bound",
-        "realistic ceiling (simplex)",
-        "best network / upper bound",
-    )
-    rows = [
-        ["error rate", *error, None, None, None],
-        ["radius in latent space", *measured["z"], limit, ceiling, _best(measured["z"]) / limit],
-        [
-            "radius in image space, in distribution",
-            *measured["in"],
-            image_limit,
-            None,
-            _best(measured["in"]) / image_limit,
-        ],
-        [
-            "radius in image space, unconstrained",
-            *measured["out"],
-            image_limit,
-            None,
-            _best(measured["out"]) / image_limit,
-        ],
-    ]
-    return Result(
-        {
-            "title": f"Table 1 of fawzi2018, on {name} generated by a "
-            f"{GENERATORS[parameters['generator']]}: 25 % quantiles of normalised radii",
-            "columns": columns,
-            "rows": rows,
-            "note": "l2 radii found by verified attacks (upper bounds on the true ones); in "
-            f"latent space divided by sqrt({dimension}), in image space by the norm of the image. "
-            "The upper bounds hold for every classifier with these class measures; in image "
-            f"space, a bound proved at sampled points that all but {100 * FAILURE:g} % of them "
-            "keep, without its sampling error. A dash: no such number, or left out by the budget.",
-        }
-    )
-
-
-def _quantile(radii: np.ndarray) -> float:
-    return float(np.sort(radii)[int(np.ceil(QUANTILE * radii.size)) - 1])
-
-
-def _best(values: list[float | None]) -> float:
-    return max(value for value in values if value is not None)
-
-
-def _simplex_quantile(classes: int) -> float:
-    from scipy.optimize import brentq
-
-    survival = models.simplex(classes).survival
-    return float(brentq(lambda eps: float(survival(eps)) - (1 - QUANTILE), 0, 10))
-
-
 _SHARE = Experiment(
     name="image-fooling-probability-of-trained-networks",
     claim=images.IMAGE_FOOLING_PROBABILITY,
@@ -252,7 +116,7 @@ _SHARE = Experiment(
     x_label=words.SHARE,
     instances=lambda options: _rows(options, "everywhere", "nearly-everywhere"),
     measure=_share,
-    tables=_table_units,
+    tables=trained_table.table_units,
     norms=("l2",),
 )
 EXPERIMENTS: tuple[Experiment, ...] = (
