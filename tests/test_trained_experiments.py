@@ -175,15 +175,15 @@ def test_the_paper_table_has_its_layout_and_numbers():
     table = made_table({"lenet": 0, "resnet18": 7, "resnet101": 30})
     assert list(table) == [
         "",
-        *(f"{name}, {whose}" for name in ("lenet", "resnet18", "resnet101", "upper bound")
+        *(f"{name}, {whose}" for name in ("LeNet", "ResNet-18", "ResNet-101", "upper bound")
           for whose in ("paper", "here")),
         "ceiling of the simplex, here",
         "what differs",
     ]  # fmt: skip
-    assert table["lenet, paper"] == ["11", "6.1", "3.3", "0.39"]
-    assert table["resnet18, here"] == ["skipped, about 7 h"] * 4
-    assert table["resnet101, here"] == ["skipped, about 30 h"] * 4
-    ours = [cell(text) for text in table["lenet, here"]]
+    assert table["LeNet, paper"] == ["11", "6.1", "3.3", "0.39"]
+    assert table["ResNet-18, here"] == ["skipped, about 7 h"] * 4
+    assert table["ResNet-101, here"] == ["skipped, about 30 h"] * 4
+    ours = [cell(text) for text in table["LeNet, here"]]
     assert ours[0][0] == 3.0
     # The sample's quantile is 0.25 in latent space, of dimension 16, and images have norm 4.
     assert [value for value, _, _ in ours[1:]] == [62.5, 6.25, 3.12]
@@ -200,8 +200,8 @@ def test_the_paper_table_has_its_layout_and_numbers():
 
 def test_a_table_beyond_the_budget_has_the_paper_and_what_it_would_take():
     table = made_table({"lenet": 1.5, "resnet18": 8.5, "resnet101": 31.5}, "dcgan")
-    assert table["lenet, paper"] == ["11", "6.1", "3.3", "0.39"]
-    assert table["lenet, here"] == ["skipped, about 1.5 h"] * 4
+    assert table["LeNet, paper"] == ["11", "6.1", "3.3", "0.39"]
+    assert table["LeNet, here"] == ["skipped, about 1.5 h"] * 4
     assert table["upper bound, here"] == ["", *["skipped, about 1.5 h"] * 3]
     assert all(text is not None for column in table.values() for text in column)
 

@@ -39,6 +39,7 @@ def _units(options: Options) -> tuple[Unit, ...]:
         "validation.experiments.exact_networks:train",
         {**pipeline.source(options), "epochs": 5 if full else 30},
         accelerated=True,
+        cost=pipeline.seconds(options, "exact-network"),
     )
     return (
         Unit(
@@ -46,6 +47,7 @@ def _units(options: Options) -> tuple[Unit, ...]:
             "validation.experiments.exact_networks:radii",
             {"n": 2_000 if full else 500, "counted": 200_000},
             (trained,),
+            cost=pipeline.seconds(options, "exact-network-radii"),
         ),
     )
 

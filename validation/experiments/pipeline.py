@@ -36,6 +36,8 @@ CPU_SECONDS = {
     "latent-radii": 40,
     "image-radii": 120,
     "modulus": 15,
+    "exact-network": 16,
+    "exact-network-radii": 18,
 }
 GENERATOR_EPOCHS = {"vae": {"quick": 60, "full": 10}, "dcgan": {"full": 25}}
 LARGE = ("resnet18", "resnet101")
@@ -74,7 +76,7 @@ def hours(options: Options, network: str, generator: str = "vae") -> float:
     return sum(left) if options.device == "cpu" else 0.0
 
 
-def _seconds(options: Options, what: str) -> float:
+def seconds(options: Options, what: str) -> float:
     """Expected cost of a unit; the small networks and images of other runs take a few seconds."""
     large = options.suite == "full" and options.data != "digits"
     return float(CPU_SECONDS[what]) if large else 0.0
@@ -114,7 +116,7 @@ def units(options: Options, network: str, generator: str = "vae") -> tuple[Unit,
             "validation.experiments.pipeline:count_classes",
             {**parameters, "n": 100_000 if full else 200_000},
             needs,
-            cost=_seconds(options, "class-counts"),
+            cost=seconds(options, "class-counts"),
         ),
         Unit(
             f"{data_name(options)}/latent-radii-{name}",
@@ -122,7 +124,7 @@ def units(options: Options, network: str, generator: str = "vae") -> tuple[Unit,
             {**parameters, "n": 1_000 if full else 2_000},
             needs,
             accelerated=True,
-            cost=_seconds(options, "latent-radii"),
+            cost=seconds(options, "latent-radii"),
         ),
     )
 
@@ -135,7 +137,7 @@ def image_unit(options: Options, network: str, generator: str = "vae") -> Unit:
         {**source(options), "network": network, "n": 300},
         (generator_unit(options, generator), classifier_unit(options, network)),
         accelerated=True,
-        cost=_seconds(options, "image-radii"),
+        cost=seconds(options, "image-radii"),
     )
 
 
@@ -160,7 +162,7 @@ def _modulus_unit(options: Options, generator: str, name: str, within: dict[str,
         {**source(options), "n": 400, **within},
         (generator_unit(options, generator),),
         accelerated=True,
-        cost=_seconds(options, "modulus"),
+        cost=seconds(options, "modulus"),
     )
 
 
@@ -201,7 +203,7 @@ def generator_unit(options: Options, generator: str = "vae") -> Unit:
             "epochs": GENERATOR_EPOCHS[generator][options.suite],
         },
         accelerated=True,
-        cost=_seconds(options, "generator"),
+        cost=seconds(options, "generator"),
     )
 
 
@@ -216,7 +218,7 @@ def classifier_unit(options: Options, network: str) -> Unit:
             "epochs": 3 if options.suite == "full" else 30,
         },
         accelerated=True,
-        cost=_seconds(options, "classifier"),
+        cost=seconds(options, "classifier"),
     )
 
 

@@ -22,6 +22,7 @@ from validation.experiments.cells import (
 
 QUANTILE = 0.25  # of the paper's table
 NEARLY = 0.95  # share of latent points that a bound on the generator's moves holds at
+HEADS = {"lenet": "LeNet", "resnet18": "ResNet-18", "resnet101": "ResNet-101"}
 GENERATORS = {"vae": "variational autoencoder", "dcgan": "DCGAN"}
 LINES = (
     "error rate, %",
@@ -84,11 +85,12 @@ def table(
     printed = any(network in PRINTED for network in hours)
     columns: dict[str, list[str]] = {}
     for network in (*hours, "upper bound"):
+        head = HEADS.get(network, network)
         if printed and network in PRINTED:
-            columns[f"{network}, paper"] = list(PRINTED[network])
+            columns[f"{head}, paper"] = list(PRINTED[network])
         if network != "upper bound":
             own = {what: inputs.get(keys.get(f"{network} {what}", "")) for what in _PARTS}
-            columns[f"{network}, here"] = (
+            columns[f"{head}, here"] = (
                 [skipped_cell(hours[network])] * len(LINES)
                 if hours[network]
                 else _network(own, _dimension(inputs, keys))
