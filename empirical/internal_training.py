@@ -19,6 +19,7 @@ def train_on_internal(
     patch: int,
     budget: Budget,
     *,
+    stride: int = 1,
     steps: int = 3,
     step: float = 1.0,
     shift: int = 0,
@@ -37,8 +38,9 @@ def train_on_internal(
     network, dataset, budget, device, progress, watch
         As in `empirical.adversarial_loop.train_against`. An image costs at most ``steps + 3``
         gradients, all of which are counted.
-    radius, patch, steps, step, shift
-        As in `empirical.attacks.internal.internal_attack`.
+    radius, patch, stride, steps, step, shift
+        As in `empirical.attacks.internal.internal_attack`; a larger stride is another distance,
+        and much cheaper.
     clean : float
         beta of the paper, at least 0.
 
@@ -61,6 +63,7 @@ def train_on_internal(
             y.cpu().numpy(),
             eps,
             patch,
+            stride=stride,
             steps=steps,
             step=step,
             shift=shift,
