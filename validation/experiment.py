@@ -101,8 +101,8 @@ class Table:
     columns : tuple of str
         Heads; the first names what the rows are.
     rows : tuple of tuple
-        As many cells each as there are columns: text, numbers, or None for a cell that the
-        budget left out.
+        As many cells each as there are columns: text, numbers, or None where there is no number.
+        A cell that the budget left out says what it would take.
     """
 
     title: str
@@ -133,13 +133,15 @@ class Measurement:
 class Instance:
     """One row of the report before it is measured.
 
-    `skipped` says why the budget leaves it out; nothing of it is then carried out.
+    `skipped` says why the budget leaves it out; nothing of it is then carried out. `cost` is that
+    of the row's own unit, as in `Unit`.
     """
 
     name: str
     parameters: Mapping[str, Json]
     needs: tuple[Unit, ...] = ()
     skipped: str = ""
+    cost: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -231,7 +231,8 @@ def _row_unit(row: Row, catalogue: str, alpha: float) -> Unit:
         "instance": row.instance.parameters,
         "alpha": alpha,
     }
-    return Unit(row.key, "validation.rows:measure_row", parameters, row.instance.needs)
+    needs, cost = row.instance.needs, row.instance.cost
+    return Unit(row.key, "validation.rows:measure_row", parameters, needs, cost=cost)
 
 
 def measure_row(
