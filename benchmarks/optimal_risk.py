@@ -10,6 +10,8 @@ of address space.
 
 from __future__ import annotations
 
+import argparse
+import datetime
 import json
 import multiprocessing
 import os
@@ -336,38 +338,44 @@ TABLES: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
 }
 
 
-def main(arguments: list[str]) -> None:
-    options = dict(a[2:].split("=") for a in arguments if a.startswith("--") and "=" in a)
-    quick = "--quick" in arguments
-    folder, *rest = [a for a in arguments if not a.startswith("--")]
-    if "case" in options:
-        function, _ = TABLES[options["table"]]
-        print(json.dumps(function(folder, quick, options["case"])))
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", help="folder with the files of MNIST")
+    parser.add_argument("file", nargs="?", type=Path, help="where to write the results, as JSON")
+    parser.add_argument("--quick", action="store_true", help="small samples")
+    parser.add_argument("--table", choices=TABLES, help="measure this one alone, again")
+    parser.add_argument("--case", help="one case of the table, in this process; prints JSON")
+    chosen = parser.parse_args(arguments)
+    if chosen.case is not None:
+        function, _ = TABLES[chosen.table]
+        print(json.dumps(function(chosen.folder, chosen.quick, chosen.case)))
         return
     run: dict[str, Any] = {
         "title": "Optimal adversarial risk: speed beside other solvers and beside a matrix product",
         "samples": "MNIST training images; two Gaussian classes near a 12-dimensional subspace of "
         "784 dimensions; norm l2",
         "times": "seconds of processor time, one thread",
+        "dates": {},
         "machine": platform.machine(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,
     }
-    if "table" in options:
-        run |= json.loads(Path(rest[0]).read_text(encoding="utf-8"))
+    if chosen.table and chosen.file:
+        run |= json.loads(chosen.file.read_text(encoding="utf-8"))
     for table, (_, cases) in TABLES.items():
-        if options.get("table", table) != table:
+        if (chosen.table or table) != table:
             continue
         run[table] = []
+        run["dates"][table] = datetime.date.today().isoformat()
         for case in cases:
-            command = [sys.executable, __file__, folder, f"--table={table}", f"--case={case}"]
-            command += ["--quick"] * quick
+            command = [sys.executable, __file__, chosen.folder, f"--table={table}"]
+            command += [f"--case={case}", *["--quick"] * chosen.quick]
             answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
             run[table] += json.loads(answer.stdout.splitlines()[-1])
-        if rest:
-            Path(rest[0]).write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+        if chosen.file:
+            chosen.file.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
