@@ -60,7 +60,9 @@ def _trained_rows(options: Options) -> tuple[Instance, ...]:
 def _attack_unit(options: Options, network: str) -> Unit:
     name = f"error-radii-{options.norm}-{network}"
     bare = classifiers.unit(options, name, "trained_risk:attack", network=network)
-    return replace(bare, needs=(pipeline.classifier_unit(options, network),), accelerated=True)
+    cost = 10.0 if options.suite == "full" else 0.0
+    needs = (pipeline.classifier_unit(options, network),)
+    return replace(bare, needs=needs, accelerated=True, cost=cost)
 
 
 def limit_curve(
