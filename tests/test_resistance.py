@@ -18,7 +18,7 @@ from robust_theory.resistance import (
     laplacian,
     resistance_bounds,
 )
-from validation.experiments.smoothing import energy, flow_covariance
+from validation.experiments.gaussian_noise import energy, flow_covariance
 
 VALUES = json.loads((Path(__file__).parent / "reference/certificates.json").read_text())
 

@@ -10,6 +10,7 @@ from validation.experiments import (
     exact_networks,
     explicit,
     free_energies,
+    gaussian_noise,
     gaussian_samples,
     gibbs,
     grid,
@@ -63,6 +64,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *internal.EXPERIMENTS,
     *internal_attacks.EXPERIMENTS,
     *smoothing.EXPERIMENTS,
+    *gaussian_noise.EXPERIMENTS,
     *trained_smoothing.EXPERIMENTS,
     *votes.EXPERIMENTS,
 )
