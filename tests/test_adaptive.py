@@ -145,7 +145,7 @@ def test_square_needs_no_slope_and_improves_with_queries():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"norm": "l1"}, "norm must be"),
+        ({"norm": "l3"}, "norm must be"),
         ({"eps": -1.0}, "eps must be at least 0"),
         ({"eps": np.nan}, "eps must be at least 0"),
         ({"images": IMAGES + 0.5}, "lie in the box"),

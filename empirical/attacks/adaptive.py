@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from empirical.attacks.arguments import aimed, kept_rows
-from empirical.attacks.losses import Goal
-from empirical.attacks.projections import Box, project, steepest
+from empirical.attacks.losses import Goal, rising
+from empirical.attacks.projections import Box, project, read_norm, steepest
+from empirical.attacks.sparse import climb
 from empirical.attacks.steps import Attacked, Progress, random_point
 
 AdaptiveLoss: TypeAlias = Literal["cross-entropy", "dlr", "targeted dlr"]
@@ -47,8 +48,8 @@ def apgd(
         Shapes (m, c, h, w), inside the box, and (m,).
     eps : float
         Radius, at least 0.
-    norm : {"linf", "l2"}
-        Of the ball and of the steps.
+    norm : {"linf", "l2", "l1"}
+        Of the ball and of the steps; for l1 these are sparse, see `empirical.attacks.sparse`.
     loss : {"cross-entropy", "dlr", "targeted dlr"}
         What rises; "dlr" needs at least three classes, "targeted dlr" at least four.
     steps, restarts : int
@@ -79,10 +80,9 @@ def apgd(
     ValueError
         Arguments outside these ranges, images outside the box, logits that are not finite.
 
-    Source: croce2020, Algorithm 1, eqs. (6) and (7).
+    Source: croce2020, Algorithm 1, eqs. (6) and (7); for l1 croce2021, Algorithm 1.
     """
-    if norm not in ("linf", "l2"):
-        raise ValueError(f"norm must be 'linf' or 'l2', got {norm!r}")
+    read_norm(norm)
     if loss not in get_args(AdaptiveLoss):
         raise ValueError(f"loss must be one of {get_args(AdaptiveLoss)}, got {loss!r}")
     for name, count in (("steps", steps), ("restarts", restarts)):
@@ -170,10 +170,12 @@ def _climb(
     steps: int,
     box: Box,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """One run: best points, their losses, and whether they are classified wrongly."""
+    """One run: best points, their losses, and whether the goal is reached there."""
+    if norm == "l1":
+        return climb(network, x, goal, start, eps, loss, steps, box)
     result, reached = start.clone(), torch.full((len(x),), -torch.inf).to(x)
     wrong = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-    value, slope, now = _evaluate(network, start, goal, loss)
+    value, slope, now = rising(network, start, goal, loss)
     full = torch.full_like(value, 2 * eps)
     none = torch.zeros_like(now)
     state = _State(
@@ -226,7 +228,7 @@ def _move(
     if not first:
         z = state.z + _PULL * (z - state.z) + (1 - _PULL) * (state.z - state.before)
         z = project(z, centre, eps, norm, box=box)
-    value, slope, now = _evaluate(network, z, goal, loss)
+    value, slope, now = rising(network, z, goal, loss)
     state.rises += value > state.value
     better = value > state.top
     state.best[better], state.best_slope[better] = z[better], slope[better]
@@ -248,14 +250,3 @@ def _think(state: _State, period: int) -> None:
     state.value = torch.where(halve, state.top, state.value)
     state.rises, state.last_top = torch.zeros_like(state.rises), state.top.clone()
     state.shortened = halve
-
-
-def _evaluate(
-    network: nn.Module, z: torch.Tensor, goal: Goal, loss: str
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Loss, its slope, and whether the goal is reached."""
-    z = z.detach().requires_grad_()
-    logits = network(z)
-    value = goal.values(logits, loss)
-    (slope,) = torch.autograd.grad(value.sum(), z)
-    return value.detach(), slope, goal.reached(logits.detach())

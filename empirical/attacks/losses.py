@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 
@@ -53,6 +54,17 @@ class Goal:
         if self.targets is None or not self.wanted:
             return loss_values(logits, self.labels, "margin") > 0
         return loss_values(logits, self.targets, "margin") < 0
+
+
+def rising(
+    network: nn.Module, z: torch.Tensor, goal: Goal, loss: str
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the loss of each image, its slope there, and whether the goal is reached."""
+    z = z.detach().requires_grad_()
+    logits = network(z)
+    value = goal.values(logits, loss)
+    (slope,) = torch.autograd.grad(value.sum(), z)
+    return value.detach(), slope, goal.reached(logits.detach())
 
 
 def loss_values(logits: torch.Tensor, y: torch.Tensor, loss: str) -> torch.Tensor:

@@ -15,7 +15,8 @@ from torch import nn
 
 from empirical.attacks.arguments import aimed
 from empirical.attacks.losses import Goal
-from empirical.attacks.projections import Box, project, read_norm, steepest
+from empirical.attacks.projections import Box, project, read_norm
+from empirical.attacks.sparse import ascended
 from empirical.precision import in_full
 
 Loss: TypeAlias = Literal["cross-entropy", "margin"]
@@ -206,7 +207,7 @@ def _ascend(
             (slope,) = torch.autograd.grad(values.sum(), z)
             kept = ~wrong[alive]
             alive, z, slope = alive[kept], z.detach()[kept], slope[kept]
-            z = z + length * steepest(slope, z, norm, box=box)
+            z = ascended(z, slope, length, norm, box=box)
             z = project(z, x[alive], eps, norm, box=box)
         if len(alive):
             with torch.no_grad():

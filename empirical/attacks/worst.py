@@ -21,6 +21,7 @@ from empirical.attacks.minimal import minimal_perturbation
 from empirical.attacks.projections import Box, project, read_norm
 from empirical.attacks.square import square_attack
 from empirical.attacks.steps import Progress
+from empirical.precision import in_full
 
 WITHOUT = "no attack"  # what broke images that are wrong by themselves
 _PUSHES = (1.0, 1 + 1e-6, 1 + 1e-3, np.inf)  # beyond a boundary found in double precision
@@ -114,7 +115,7 @@ def worst_case(
     classes, wrong = 0, np.zeros(len(images), dtype=bool)
     for part, x, goal in aimed(network, images, labels, eps, None, box=box, device=device):
         with torch.no_grad():
-            logits = network(x)
+            logits = in_full(network)(x)
         classes, wrong[part] = logits.shape[1], goal.reached(logits).cpu().numpy()
     dtype = next((p.dtype for p in network.parameters()), torch.float32)
     start = torch.as_tensor(images).to(dtype).numpy()
@@ -188,7 +189,7 @@ def _nearest(
 
     They are on the boundary: what the network's own precision takes back is pushed further out.
     """
-    double = copy.deepcopy(network).to(device).double().eval()
+    double = copy.deepcopy(in_full(network)).to(device).double().eval()
     origin = torch.from_numpy(images[alive]).double()
     found = minimal_perturbation(
         lambda z: double(z).double(), origin, seed=seed, bounds=box, device=device
@@ -230,7 +231,7 @@ def _adversarial(
     for first in range(0, len(images), BLOCK):
         part = slice(first, first + BLOCK)
         with torch.no_grad():
-            logits = network(torch.from_numpy(moved[part]).to(device))
+            logits = in_full(network)(torch.from_numpy(moved[part]).to(device))
         y = torch.from_numpy(labels[part].astype(np.int64)).to(device)
         wrong[part] = (loss_values(logits, y, "margin") > 0).cpu().numpy()
     return inside & wrong

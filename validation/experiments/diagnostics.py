@@ -17,7 +17,7 @@ _IN = 1 - Fraction(1, 2**40)  # takes rounding out of points on the surface
 _IMAGES = 3
 # Radii are binary fractions: doubles and rational numbers agree about them.
 _RADII = {"linf": 0.125, "l2": 0.75, "l1": 2.0}
-_ATTACKS = {"pgd": ("linf", "l2", "l1"), "apgd": ("linf", "l2"), "square": ("linf", "l2")}
+_ATTACKS = {"pgd": ("linf", "l2", "l1"), "apgd": ("linf", "l2", "l1"), "square": ("linf", "l2")}
 
 
 def _reached(
