@@ -27,6 +27,7 @@ TEN = ("PGD-40", "PGD-100", "PGD-100, margin", "PGD-40, long steps")
 # Steps that nobody has to choose, a loss that scale cannot hide, and no gradient at all.
 AUTOMATIC = ("APGD, cross-entropy", "APGD, DLR", "Square")
 WORST_OF_TEN = "worst of ten"
+WORST_AUTOMATIC = "worst of APGD and Square"
 WORST = "worst of all"
 # Gradients that cost an image as much as each attack, where it is never fooled.
 GRADIENTS = {
@@ -49,21 +50,20 @@ def kept_under(
 ) -> dict[str, np.ndarray]:
     """Which images keep their right label: as they are, under FGSM, under each attack, in linf.
 
-    "worst of ten" stands behind the ten runs of `TEN` where all of them are asked for, and "worst
-    of all" at the end: those that are kept under everything before.
+    "worst of ten" stands behind the ten runs of `TEN` and "worst of APGD and Square" behind the
+    attacks of `AUTOMATIC`, where all of them are asked for, and "worst of all" at the end: those
+    that are kept under everything before.
     """
     from empirical.attacks.steps import fgsm
 
     kept = {"clean": ~fgsm(network, x, y, 0.0, device=device).fooled}
     kept["FGSM"] = ~fgsm(network, x, y, eps, device=device).fooled
-    ten = [kept["clean"], kept["FGSM"]]
     for name in attacks:
         progress(name)
         kept[name] = ~fooled_by(name, network, x, y, eps, seed=seed, device=device)
-        if name in TEN:
-            ten.append(kept[name])
-        if name == TEN[-1] and len(ten) == len(TEN) + 2:
-            kept[WORST_OF_TEN] = np.logical_and.reduce(ten)
+        for title, members in ((WORST_OF_TEN, TEN), (WORST_AUTOMATIC, AUTOMATIC)):
+            if name == members[-1] and kept.keys() >= set(members):
+                kept[title] = np.logical_and.reduce([kept[member] for member in members])
     kept[WORST] = np.logical_and.reduce(list(kept.values()))
     return kept
 
