@@ -71,7 +71,7 @@ def _unit(options: Options, generator: str) -> Unit:
     return Unit(
         f"{name}/table-1" + ("" if generator == "vae" else f"-{generator}"),
         "validation.experiments.trained_table:table",
-        {"data": name, "generator": generator, "hours": hours, "keys": keys},
+        {"data": name, "generator": generator, "hours": list(hours.items()), "keys": keys},
         tuple(needs),
     )
 
@@ -80,7 +80,7 @@ def table(
     parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, progress: Progress
 ) -> Result:
     """Each column of the paper beside ours, cell by cell, and what differs line by line."""
-    hours: Mapping[str, float] = parameters["hours"]
+    hours: dict[str, float] = dict(parameters["hours"])
     keys: Mapping[str, str] = parameters["keys"]
     printed = any(network in PRINTED for network in hours)
     columns: dict[str, list[str]] = {}
@@ -111,8 +111,9 @@ def table(
             f"{GENERATORS[parameters['generator']]}: 25 % quantiles of normalised radii",
             "columns": ["", *columns],
             "rows": rows,
-            "note": "l2 radii found by verified attacks, upper bounds on the true ones; in latent "
-            "space divided by the root of its dimension, in image space by the norm of the image. "
+            "note": "l2 radii found by attacks verified in double precision (the paper's is "
+            "DeepFool), upper bounds on the true ones; in latent space divided by the root of its "
+            "dimension, in image space by the norm of the image. "
             f"Limits at level {LEVEL}, each by itself: Chernoff's inequality for the error, order "
             "statistics for radii and moves of the generator, limits of the class measures for "
             "the upper bound in latent space, the greatest of the networks'. In image space the "
@@ -189,10 +190,9 @@ def _differences(
         for what, name in (("radii", "radii"), ("images", "in_distribution"))
     )
     return [
-        f"{data}, not SVHN; {epochs} epochs of training",
-        f"images of a {GENERATORS[made['generator']]} with {made['latent_dimension']} latent "
-        f"dimensions (paper: DCGAN, 100); {max(points)} points; minimal-norm attack verified in "
-        "double precision (paper: DeepFool)",
+        f"{data}, not SVHN; {epochs} epochs",
+        f"{made['generator'].upper()}, d = {made['latent_dimension']} (paper: DCGAN, 100); "
+        f"{max(points)} points",
         f"{max(images)} images, attacked through the generator",
         f"{max(images)} images, attacked in any direction",
     ]
