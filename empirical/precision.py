@@ -41,7 +41,9 @@ class Mixed(nn.Module):
 def mixed(network: nn.Module) -> Mixed:
     """Return `network` as it is to be trained or attacked in mixed precision.
 
-    It is compiled at its first images on an accelerator, if it can be.
+    It is compiled at its first images on an accelerator, if it can be. Training functions and
+    `empirical.attacks.steps.pgd` look at the network inside before they say what is right or
+    wrong; give other attacks the network itself.
 
     Parameters
     ----------
