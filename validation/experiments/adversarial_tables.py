@@ -269,10 +269,10 @@ def table(
             "one gradient. Worst of ten: PGD-40 with steps of eps/30, and three runs each of "
             "PGD-100 on the cross-entropy, PGD-100 on the margin and PGD-40 with steps of eps/3, "
             f"the worst for each image. APGD has {ADAPTIVE_STEPS} steps, Square {QUERIES} queries; "
-            f"the worst of all these is still only an upper bound.{once} A constant classifier keeps "
-            "its accuracy under attack and is worthless. A network is called overfit to one step "
-            f"where its accuracy under FGSM is more than {OVERFIT:g} above that under PGD-40: that "
-            "under FGSM alone says nothing about robustness.",
+            f"the worst of all these is still only an upper bound.{once} A constant classifier "
+            "keeps its accuracy under attack and is worthless. A network is called overfit to one "
+            f"step where its accuracy under FGSM is more than {OVERFIT:g} above that under PGD-40: "
+            "that under FGSM alone says nothing about robustness.",
         }
     )
 
