@@ -250,6 +250,28 @@ def test_targets_are_reached_and_pairs_of_networks_do_not_see_each_other(digits)
     assert torch.equal(patch_critic._judge(weights, patches)[0], values[0])
 
 
+def test_the_papers_loss_stands_still_where_the_network_is_sure(digits):
+    """A network that is multiplied has the same decisions, and no slope of its cross-entropy."""
+    network, x, y, *_ = digits
+
+    class Surer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.source = network
+
+        def forward(self, z):
+            return 1e4 * self.source(z)
+
+    fooled = {
+        loss: patch_critic.critic_attack(
+            Surer(), x[:6], y[:6], 3, tau=1e-3, loss=loss, rate=5e-4, steps=10
+        ).fooled.mean()
+        for loss in ("cross-entropy", "margin")
+    }
+    # Only the critic moves the image at first.
+    assert fooled["cross-entropy"] < 0.5 < fooled["margin"]
+
+
 def test_training_within_internal_balls_counts_and_helps():
     dataset = load("digits")
     dataset = replace(dataset, train=dataset.train[:300], test=dataset.test[:100])
@@ -301,6 +323,7 @@ def test_wrong_arguments_are_named(wrong, message):
     ("wrong", "message"),
     [
         ({"critic_steps": 0}, "critic_steps"),
+        ({"loss": "dlr"}, "loss must be one of"),
         ({"tau": -0.1}, "tau must be at least 0 and finite"),
         ({"penalty": math.nan}, "penalty must be at least 0 and finite"),
         ({"targets": np.array([0])}, "targets must differ from the labels"),

@@ -10,7 +10,7 @@ networks and stays inside.
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from empirical.attacks.couplings import Couplings
 from empirical.attacks.internal import InternalAttacked, Progress, checked_goal
+from empirical.attacks.steps import Loss
 
 Weights: TypeAlias = list[torch.Tensor]
 
@@ -33,6 +34,7 @@ def critic_attack(
     steps: int = 200,
     critic_steps: int = 3,
     tau: float = 0.1,
+    loss: str = "cross-entropy",
     penalty: float = 10.0,
     rate: float = 5e-4,
     width: int = 32,
@@ -58,6 +60,9 @@ def critic_attack(
         Updates of the generator, and of the critic before each, at least 1.
     tau : float
         Weight of the classification loss.
+    loss : {"cross-entropy", "margin"}
+        The classification loss. The paper's cross-entropy has no slope, without targets, at
+        images that the network is sure of; the margin has.
     penalty : float
         Weight of ``(|grad f| - 1)^2`` at patches between those of both images, l2.
     rate : float
@@ -88,6 +93,8 @@ def critic_attack(
     for name, size in (("tau", tau), ("penalty", penalty)):
         if not 0 <= size < math.inf:
             raise ValueError(f"{name} must be at least 0 and finite, got {size!r}")
+    if loss not in get_args(Loss):
+        raise ValueError(f"loss must be one of {get_args(Loss)}, got {loss!r}")
     goal = checked_goal(network, images, labels, targets, device)
     couplings = Couplings(images, patch)
     draws = torch.Generator().manual_seed(seed)
@@ -118,7 +125,7 @@ def critic_attack(
         logits = network(made)
         moving.zero_grad(set_to_none=True)
         near = _judge(critic, _patches(made, patch)).mean(1)
-        gain = goal.values(logits, "cross-entropy")
+        gain = goal.values(logits, loss)
         (-tau * gain - near).sum().backward()
         moving.step()
         if not bool(torch.isfinite(near).all()):

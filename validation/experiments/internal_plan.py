@@ -12,6 +12,7 @@ from validation.experiments import pipeline
 
 METHODS = ("natural", "free-PGD", "PGD", "IWDD")
 ATTACKS = ("FGSM", "ADef", "EOT", "stAdv", "IWDA", "direct")  # the last one is not the paper's
+MARGIN = "IWDA, margin"  # with another classification loss: the paper's may have no slope
 TAU = 0.1  # and beta: the paper's choices
 BETA = 0.1
 ENTRY = 0.02  # radius of internal balls, for each entry of a patch
@@ -56,7 +57,7 @@ _GREY: Mapping[str, Json] = {
         "ADef": 200,
         "EOT": 200,
         "stAdv": 60,
-        "IWDA": 20,
+        "IWDA": 16,
         "direct": 40,
     },
     "updates": 100,
@@ -134,10 +135,11 @@ def attack_unit(
 ) -> Unit:
     """One attack on one network; `measured` asks for the distances of its images."""
     size = sizes(options) or {}
-    words = attack.lower() + ("-targeted" if targeted else "")
+    words = attack.lower().replace(", ", "-") + ("-targeted" if targeted else "")
     words += "" if tau == TAU else f"-tau-{tau:g}"
-    n = size["images"][attack]
-    seconds = _ATTACKING[attack] + 0.04 * (measured or attack == "direct")
+    kind = attack.removesuffix(", margin")
+    n = size["images"][kind]
+    seconds = _ATTACKING[kind] + 0.04 * (measured or attack == "direct")
     kept = ("patch", "turn", "move", "limit", "updates", "steps", "eps")
     return Unit(
         f"{trained.key.replace('internal-trained', 'internal-attacked')}-{words}",

@@ -114,8 +114,9 @@ def _attacked(
         case "direct":
             within = {"shift": 0, "steps": 25, "progress": progress, **how}
             return internal_attack(network, x, y, p["radius"], p["patch"], **within).images, None
-    pace = {"tau": p["tau"], "steps": p["updates"], "seed": seed, "progress": progress, **how}
-    return critic_attack(network, x, y, p["patch"], **pace).images, None
+    loss = "margin" if p["attack"].endswith("margin") else "cross-entropy"
+    pace = {"tau": p["tau"], "loss": loss, "steps": p["updates"], "seed": seed, **how}
+    return critic_attack(network, x, y, p["patch"], progress=progress, **pace).images, None
 
 
 def _reached(
