@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -33,6 +34,7 @@ def train_with_noise(
     batch: int = 128,
     rate: float = 3e-3,
     augmented: bool = False,
+    scale: float = 1.0,
 ) -> Training:
     """Train `network` in place on noised images, fresh noise for every image, and tell how it went.
 
@@ -50,20 +52,26 @@ def train_with_noise(
         As in `train_on_changes`.
     augmented : bool
         Whether images are first shifted and mirrored by chance, as `shifted_and_mirrored` does.
+    scale : float
+        Positive. While it is trained the network sees the noised images times this, and its first
+        layer takes the factor over in the end: noise far larger than the image otherwise keeps
+        its weights from being learned.
 
     Raises
     ------
     ValueError
-        As `train_on_changes` does.
+        A scale that is not positive and finite, and as `train_on_changes` does.
     """
+    if not 0 < scale < math.inf:
+        raise ValueError(f"scale must be positive and finite, got {scale!r}")
 
     def change(images: torch.Tensor, _: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         if augmented:
             images = shifted_and_mirrored(images, generator)
         return noised(images, noise, generator)
 
-    return train_on_changes(
-        network,
+    record = train_on_changes(
+        network if scale == 1 else _Scaled(network, scale),
         dataset,
         change,
         indices=indices,
@@ -74,6 +82,21 @@ def train_with_noise(
         batch=batch,
         rate=rate,
     )
+    if scale != 1:
+        layers = (m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear))
+        with torch.no_grad():
+            next(layers).weight.mul_(scale)
+    return record
+
+
+class _Scaled(nn.Module):
+    def __init__(self, network: nn.Module, scale: float) -> None:
+        super().__init__()
+        self.network, self.scale = network, scale
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.network(x * self.scale)
+        return answer
 
 
 def shifted_and_mirrored(

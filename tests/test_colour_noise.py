@@ -1,9 +1,10 @@
 """Noise, votes and chance shifts of images with several channels."""
 
 import numpy as np
+import pytest
 import torch
 
-from empirical import noise, noise_training, smoothing
+from empirical import data, networks, noise, noise_training, smoothing, train
 from robust_theory.resistance import laplacian
 
 SHAPE = (3, 2)
@@ -90,3 +91,28 @@ def test_shifts_and_mirrors_take_every_place_equally_often():
     assert abs(sum(places.values()) - 1) < 1e-6  # single precision
     # Eighteen places of probability 1/18 each: six standard errors.
     assert all(abs(share - 1 / 18) < 6 * np.sqrt(1 / 18 / m) for share in places.values())
+
+
+def test_the_first_layer_takes_over_the_scale_of_training():
+    rng = np.random.default_rng(6)
+    labels = np.arange(400) % 2
+    images = rng.uniform(0.2, 0.4, (400, 1, 4, 4)).astype(np.float32)
+    images[labels == 1, :, :2] += 0.5
+    whole = data.Dataset("halves", images, labels, 2, np.arange(300), np.arange(300, 400))
+    law = noise.laplace_flow((4, 4), 0.02)
+    for scale in (1.0, 1e-3):
+        network = networks.build("mlp", (1, 4, 4), 2, 0)
+        before = network[1].weight.detach().clone()
+        record = noise_training.train_with_noise(
+            network, whole, law, epochs=1, batch=300, rate=1e-9, seed=1, scale=scale
+        )
+        # A step of next to nothing: what is left of the change is the factor.
+        torch.testing.assert_close(network[1].weight.detach(), scale * before, atol=1e-8, rtol=0)
+        assert train.accuracy(network, whole) == record.accuracy
+    network = networks.build("strided", (1, 4, 4), 2, 0)
+    record = noise_training.train_with_noise(
+        network, whole, law, epochs=20, batch=50, seed=1, scale=0.5
+    )
+    assert record.accuracy == train.accuracy(network, whole) > 0.9
+    with pytest.raises(ValueError, match="scale must be positive"):
+        noise_training.train_with_noise(network, whole, law, scale=0.0)

@@ -24,6 +24,7 @@ GROWTH = {"first": 0.01, "factor": 1.3, "steps": 200, "every": 10}
 _GREY: Mapping[str, Json] = {
     "network": "strided",
     "augmented": False,
+    "scaled": False,
     "block": 100,
     "pilot": 1_000,
     "votes": 10_000,
@@ -123,10 +124,11 @@ def size(options: Options, sigma: float = 0.0) -> Mapping[str, Json]:
         return SIZES["quick"]
     if is_colour(options):
         return SIZES["full in colour"]
-    if options.device != "cpu":
-        return SIZES["full on cuda"]
-    full = SIZES["full"]
-    return {**full, "epochs": full["epochs"] // 2} if sigma >= MEDIAN_IS_SMALL else full
+    full = SIZES["full" if options.device == "cpu" else "full on cuda"]
+    if sigma < MEDIAN_IS_SMALL:
+        return full
+    epochs = full["epochs"] // 2 if options.device == "cpu" else full["epochs"]
+    return {**full, "epochs": epochs, "scaled": True}
 
 
 def best_sigma(options: Options) -> float:

@@ -147,7 +147,9 @@ def table(
             f"most images is wrong. The column '{SHARPER}' is from the same votes: cycle-aware for "
             "flows, tight for pixels, exact for Gaussian noise. Everywhere: network "
             f"'{parameters['architecture']}', Adam under one cycle of rates, fresh noise for every "
-            "image (the paper: SGD with momentum, one draw for a batch). "
+            "image (the paper: SGD with momentum, one draw for a batch); from sigma "
+            f"{smoothing_plan.MEDIAN_IS_SMALL:g} on, networks are trained on images divided by the "
+            "size of the noised pixels, a factor that their first layer then takes over. "
             + (f"Fitted covariance, chosen on held-out training images: {chosen}." * bool(chosen)),
         }
     )

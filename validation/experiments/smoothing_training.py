@@ -126,6 +126,7 @@ def _trained(
         seed=seed,
         device=device,
         augmented=size["augmented"],
+        scale=_scale(dataset, noise) if size["scaled"] else 1.0,
         progress=progress,
     )
 
@@ -155,3 +156,12 @@ def _trained(
         "held_out_accuracy": float(shares(held).mean()),
     }
     return Result(values, to_arrays(network))
+
+
+def _scale(dataset: Dataset, noise: Noise) -> float:
+    """One over the size of a noised pixel, 1 for the image and the rest for the noise."""
+    import torch
+
+    draws = noise.draw(1_000, torch.Generator().manual_seed(0)).double()
+    total = dataset.images[dataset.train[:1_000]].sum((1, 2, 3), dtype=np.float64).mean()
+    return float(1 / math.sqrt(1 + float(draws.square().mean()) * total**2))
