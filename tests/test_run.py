@@ -510,6 +510,23 @@ def test_expected_wall_time_is_below_every_schedule(monkeypatch, jobs):
     assert budget.wall([], jobs) == 0
 
 
+def test_tails_reach_to_the_end_of_all_that_needs_a_unit():
+    found = budget.tails(plan((), Options(), "toy:COSTLY").units)
+    assert (found["toy/both"], found["toy/alone"]) == (720, 600)
+    assert (found["toy/l"], found["toy/r"], found["alone/b"]) == (240, 60, 0)
+
+
+def test_workers_take_the_longest_tail_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("TOY_LOG", str(tmp_path / "log"))
+    monkeypatch.setenv("TOY_SLEEP", "0.2")  # longer than the submission of all units
+    run(tmp_path / "run", "LONG_AND_SHORT", jobs=1)
+    names = [name for name, _ in logged(tmp_path / "log") if name.isdigit()]
+    costs = [int(name) for name in names]
+    assert len(costs) == 8
+    # One unit is at work before the others are known, and one waits at the worker.
+    assert costs[2:] == sorted(costs[2:], reverse=True)
+
+
 def test_more_processes_than_cores_save_no_time(monkeypatch):
     monkeypatch.setattr("validation.budget.cores", lambda: 2)
     apart = [toy.unit(str(i), cost=60) for i in range(8)]

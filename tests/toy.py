@@ -184,6 +184,16 @@ COSTLY = (
     ),
 )
 
+LONG_AND_SHORT = (
+    experiment(
+        "long-and-short",
+        [
+            Instance(str(cost), {"name": f"measure {cost}"}, (unit(str(cost), cost=cost),))
+            for cost in (3, 7, 1, 8, 4, 2, 6, 5)
+        ],
+    ),
+)
+
 HOSTILE_NAMES = (
     "<script>alert(1)</script>",
     "\"quotes' & ampersands",

@@ -38,18 +38,27 @@ def parts(chosen: Plan) -> tuple[Part, ...]:
     return (*found, Part("rows that need no table" if found else "rows", rest))
 
 
+def tails(units: Sequence[Unit]) -> dict[str, float]:
+    """Return the seconds from the start of each unit to the end of the longest chain of needs.
+
+    `units` come each after what it needs. Who starts the longest tail first ends early.
+    """
+    found: dict[str, float] = {}
+    for unit in reversed(units):  # after all that need it
+        found[unit.key] = unit.cost + found.get(unit.key, 0.0)
+        for need in unit.needs:
+            found[need.key] = max(found.get(need.key, 0.0), found[unit.key])
+    return found
+
+
 def wall(left: Sequence[Unit], jobs: int) -> float:
     """Return the wall seconds that the units left to do cannot fall below on so many processes.
 
-    The greater of their sum over the processes at work and their longest chain of needs.
+    The greater of their sum over the processes at work and their longest chain of needs. `left`
+    is in the order of needs.
     """
-    todo = {unit.key for unit in left}
-    ends: dict[str, float] = {}
-    for unit in in_order(left):
-        own = unit.cost if unit.key in todo else 0.0
-        ends[unit.key] = own + max((ends[need.key] for need in unit.needs), default=0.0)
     share = sum(unit.cost for unit in left) / max(1, min(jobs, cores()))
-    return max(share, max(ends.values(), default=0.0))
+    return max(share, max(tails(left).values(), default=0.0))
 
 
 def announcement(chosen: Plan, store: Store, jobs: int | None) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
+from validation.budget import tails
 from validation.cluster import connect, gpus
 from validation.display import clean
 from validation.experiment import Options, Unit
@@ -136,6 +137,7 @@ def _on_cluster(
     cuda: bool,
 ) -> None:
     topic = f"validate-{uuid.uuid4().hex}"  # a scheduler may serve others too
+    urgency = tails(units)
     client.subscribe_topic(topic, lambda event: watcher.progress(*event[1]))
 
     def together(some: Sequence[Unit]) -> list[Unit]:
@@ -153,6 +155,7 @@ def _on_cluster(
                 [futures[need.key] for need in unit.needs],
                 topic,
                 resources={"GPU": 1} if cuda and unit.accelerated else None,
+                priority=urgency[unit.key],  # else a long unit may be alone at the end
                 pure=False,
             )
             todo[futures[unit.key]] = unit
