@@ -155,6 +155,7 @@ def run_summary(run: dict) -> list[str]:
     parts = [
         "\n".join(f"{name}\n: {fact}\n" for name, fact in facts.items()),
         grid(["verdict", "rows"], counted),
+        *budget(run),
     ]
     rest = [row for row in run["rows"] if row["verdict"] != "holds"]
     if rest:
@@ -162,6 +163,23 @@ def run_summary(run: dict) -> list[str]:
         parts += ["Rows with another verdict than *holds*:"]
         parts += [grid(columns, [[cell_text(row[name]) for name in columns] for row in rest])]
     return parts
+
+
+def budget(run: dict) -> list[str]:
+    """What the run expected to take before it started, beside what it took."""
+    found = run.get("budget")
+    if not found or not found["expected"]:
+        return []
+    wall = f", {duration(found['wall'])} of wall time" if found["wall"] is not None else ""
+    rows = [
+        [part["name"], duration(part["expected"]), duration(part["taken"])]
+        for part in (*found["parts"], {**found, "name": "in all"})
+        if part["expected"] or part["taken"]
+    ]
+    return [
+        f"Expected before it started: {duration(found['expected'])} of processor time{wall}.",
+        grid(["", "expected", "taken"], rows),
+    ]
 
 
 def table(records: list[dict]) -> str:
