@@ -21,7 +21,7 @@ PGD: Mapping[str, tuple[int, float, int, str]] = {
 }
 APGD: Mapping[str, str] = {"APGD, cross-entropy": "cross-entropy", "APGD, DLR": "dlr"}
 ADAPTIVE_STEPS = 100
-QUERIES = 200  # of Square
+QUERIES = 500  # of Square
 # Ten runs that look from different starts, with different losses and steps.
 TEN = ("PGD-40", "PGD-100", "PGD-100, margin", "PGD-40, long steps")
 # Steps that nobody has to choose, a loss that scale cannot hide, and no gradient at all.
@@ -32,8 +32,8 @@ WORST = "worst of all"
 # Gradients that cost an image as much as each attack, where it is never fooled.
 GRADIENTS = {
     **{name: steps * restarts for name, (steps, _, restarts, _) in PGD.items()},
-    **dict.fromkeys(APGD, 1.2 * ADAPTIVE_STEPS),
-    "Square": 0.6 * QUERIES,
+    **dict.fromkeys(APGD, 1.1 * ADAPTIVE_STEPS),
+    "Square": 0.3 * QUERIES,
 }
 
 

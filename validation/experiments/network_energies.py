@@ -53,6 +53,7 @@ def _unit(options: Options) -> Unit:
         {**pipeline.source(options), "eps": EPS, **SIZES[options.suite]},
         (pipeline.classifier_unit(options, NETWORK),),
         accelerated=True,
+        cost=8.0 if options.suite == "full" else 1.0,
     )
 
 
