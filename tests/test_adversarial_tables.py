@@ -19,6 +19,7 @@ from validation.experiments import (
     transport_tables,
 )
 from validation.experiments.adversarial_tables import difference_interval
+from validation.experiments.transport_printed import PRINTED, ROWS
 from validation.rows import plan
 
 torch.set_num_threads(1)
@@ -212,7 +213,7 @@ def test_published_networks_are_trained_attacked_and_set_beside_the_paper():
     shown = transport_tables.table(table.parameters, {unit.key: found}, 0, nothing).values
     assert shown["columns"] == ("", "Langevin, paper", "Langevin, here", "what differs")
     rows = {row[0]: row[1:] for row in shown["rows"]}
-    assert [*rows] == [*transport_tables.ROWS]
+    assert [*rows] == [*ROWS]
     assert rows["PGD 40"][0] == "94.82"
     assert rows["Autoattack"][0] is None
     assert all(enclosed(row[1]) for row in rows.values())
@@ -246,7 +247,7 @@ def test_skipped_cells_name_their_hours(data, device):
 
 def test_hours_of_the_paper_follow_from_its_own_ratio():
     # The wide network: 43 h 43 min against 2 h 10 min, with passes that are not all of one price.
-    wide = transport_tables.PRINTED[-1]
+    wide = PRINTED[-1]
     ratio = transport_tables.hours(CIFAR, wide, "PGD") / transport_tables.hours(
         CIFAR, wide, "Langevin"
     )
