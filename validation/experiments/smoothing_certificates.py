@@ -37,9 +37,7 @@ def units(options: Options) -> tuple[Unit, ...]:
             f"validation.experiments.smoothing_certificates:{function}",
             parameters,
             needs,
-            cost=smoothing_plan.STOPPING
-            if words == "sequential" and options.suite != "quick"
-            else 0,
+            cost=smoothing_plan.stopping_cost(options) if words == "sequential" else 0.0,
         )
         for words, function in (
             ("certificates", "certificates"),

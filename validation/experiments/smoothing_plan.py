@@ -181,13 +181,16 @@ def hours_left_out(options: Options, network: Network, *, attack: bool = False) 
     if not is_small(options):
         return 0.0
     noise, sigma, seed = network
+    voting = voting_cost(options, noise, images(options, network))
     if attack:
         seconds = attack_cost(options, noise) if noise != "laplace" else 0.0
     elif noise == "gaussian" and sigma != SIGMA:
-        seconds = training_cost(options, noise) + voting_cost(noise, images(options, network))
+        seconds = training_cost(options, noise) + voting_cost(
+            options, noise, images(options, network)
+        )
     elif seed != 0:
         both = training_cost(options, "gaussian") + training_cost(options, noise)
-        seconds = both + voting_cost(noise, images(options, network))
+        seconds = both + voting
     else:
         seconds = 0.0
     return seconds / 3600
@@ -216,17 +219,28 @@ def defence_hours(kind: str) -> float:
 
 def training_cost(options: Options, noise: str, sigma: float = 0.0) -> float:
     """Processor seconds of training one network with noise, and of measuring it."""
+    fitting = FITTING if noise == "fitted" else 0.0
+    return _share(options) * (TRAINING * float(size(options, sigma)["epochs"]) + fitting)
+
+
+def voting_cost(options: Options, noise: str, many: int) -> float:
+    """Processor seconds of the votes at that many images."""
+    return _share(options) * VOTING[noise] * many
+
+
+def attack_cost(options: Options, kind: str) -> float:
+    """Processor seconds of the growing attack on a smoothed network, or on another defence."""
+    seconds = DEFENDING.get(kind) or ATTACKING[kind] * float(size(options)["attacked"])
+    return _share(options) * seconds
+
+
+def stopping_cost(options: Options) -> float:
+    """Processor seconds of the table of certification that stops early."""
+    return _share(options) * STOPPING
+
+
+def _share(options: Options) -> float:
+    """Of what images of 28x28 take."""
     if options.suite == "quick":
         return 0.0
-    fitting = FITTING if noise == "fitted" else 0.0
-    return TRAINING * float(size(options, sigma)["epochs"]) + fitting
-
-
-def voting_cost(noise: str, many: int) -> float:
-    """Processor seconds of the votes at that many images."""
-    return VOTING[noise] * many
-
-
-def attack_cost(options: Options, noise: str) -> float:
-    """Processor seconds of the growing attack on a smoothed network."""
-    return ATTACKING[noise] * float(size(options)["attacked"])
+    return 0.5 if options.data == "digits" else 1.0

@@ -52,9 +52,7 @@ def vote_units(options: Options, noise: str, sigma: float, seed: int) -> tuple[U
             },
             (network,),
             accelerated=True,
-            cost=0.0
-            if options.suite == "quick"
-            else smoothing_plan.voting_cost(noise, min(block, images - first)),
+            cost=smoothing_plan.voting_cost(options, noise, min(block, images - first)),
         )
         for first in range(0, images, block)
     )
@@ -69,7 +67,7 @@ def attack_unit(options: Options, noise: str, sigma: float, seed: int) -> Unit:
         {**_common(options), "network": network.key, "kind": "smoothed"},
         (network,),
         accelerated=True,
-        cost=0.0 if options.suite == "quick" else smoothing_plan.attack_cost(options, noise),
+        cost=smoothing_plan.attack_cost(options, noise),
     )
 
 
@@ -80,7 +78,7 @@ def defence_unit(options: Options, kind: str) -> Unit:
         ATTACK,
         {**_common(options), "network": None, "kind": kind},
         accelerated=True,
-        cost=0.0 if options.suite == "quick" else smoothing_plan.DEFENDING[kind],
+        cost=smoothing_plan.attack_cost(options, kind),
     )
 
 
