@@ -111,7 +111,8 @@ def _met(
             device=device,
         ).images
     if suite == "full":
-        met["APGD, DLR"] = apgd(network, x, y, eps, loss="dlr", steps=50, device=device).images
+        for name, loss in (("APGD", "cross-entropy"), ("APGD, DLR", "dlr")):
+            met[name] = apgd(network, x, y, eps, loss=loss, steps=50, device=device).images
         met["Square"] = square_attack(network, x, y, eps, queries=200, device=device).images
     return met
 
@@ -153,7 +154,7 @@ def _flags(
         one_step_robustness_check(of["FGSM"], many),
     ]
     if "Square" in of:
-        checks += [black_box_check(many, of["Square"]), loss_check(many, of["APGD, DLR"])]
+        checks += [black_box_check(many, of["Square"]), loss_check(of["APGD"], of["APGD, DLR"])]
     return [
         f"{check.name}: {check.number:.3g}, {check.meaning}"
         for check in checks

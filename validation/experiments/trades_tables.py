@@ -38,9 +38,9 @@ RADIUS = {"mnist": 0.3, "fashion-mnist": 0.1, "digits": 0.15}  # others: 8/255
 _LARGE = ("cifar", "svhn")  # data sets that start so need a larger network
 # Forward and backward pass of one image of CIFAR-10's size, on one core: measured for ResNet-18.
 _SECONDS = 0.03
-_PASSES = 350  # of the attacks, per image
+_PASSES = 400  # of the attacks, per image
 # Seconds of a unit on one core, measured on the smaller images.
-_COST = {"quick": 1.0, "full": 75.0}
+_COST = {"quick": 1.0, "full": 80.0}
 
 
 def methods(options: Options) -> tuple[str, ...]:
