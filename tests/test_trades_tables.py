@@ -1,5 +1,6 @@
 """The chapter's table of trained networks: what is printed, counted, flagged and left out."""
 
+import json
 from fractions import Fraction
 
 import numpy as np
@@ -58,7 +59,9 @@ def made(options, inputs):
     tables = []
     for unit in trades_tables.table_units(options):
         maker = getattr(trades_tables, unit.function.split(":")[1])
-        tables.append(Table(**maker(unit.parameters, inputs, 0, nothing).values))
+        stored = json.loads(json.dumps(unit.parameters, sort_keys=True))
+        tables.append(Table(**maker(stored, inputs, 0, nothing).values))
+        assert [row[0] for row in tables[-1].rows] == [*trades_tables.METHODS]
     return tables
 
 
@@ -159,7 +162,7 @@ def test_training_that_fails_under_many_steps_and_constants_are_flagged():
         {
             "data": "d",
             "eps": 0.1,
-            "keys": {"one step": "k"},
+            "keys": [["one step", "k"]],
             "hours": 0,
             **trades_tables.SIZES["full"],
         },

@@ -96,7 +96,7 @@ def table_units(options: Options) -> tuple[Unit, ...]:
     parameters = {
         "data": pipeline.data_name(options),
         "eps": _radius(options),
-        "keys": {method: unit.key for method, unit in units.items()},
+        "keys": [[method, unit.key] for method, unit in units.items()],
         "hours": left_out,
         **SIZES[_size(options)],
     }
@@ -117,7 +117,7 @@ def table(
     """Accuracy without and under attacks, beside what the chapter prints."""
     shown = ("clean", "PGD-20", "PGD-100", "worst")
     made: list[list[Json]] = []
-    for method, key in parameters["keys"].items():
+    for method, key in parameters["keys"]:
         nat, rob = PRINTED.get(method, (None, None))
         ours: list[Json] = [skipped_cell(parameters["hours"])] * 4 if parameters["hours"] else []
         flagged = None
@@ -160,7 +160,7 @@ def errors(
 ) -> Result:
     """Natural, boundary and adversarial error of each network, counted on the same images."""
     made: list[list[Json]] = []
-    for method, key in parameters["keys"].items():
+    for method, key in parameters["keys"]:
         if parameters["hours"]:
             made.append([method, *[skipped_cell(parameters["hours"])] * 5])
             continue
@@ -186,8 +186,8 @@ def errors(
             "rows": made,
             "note": "On test images. Boundary error: the answer is right and an attack changes "
             "it; adversarial error: some answer, at the image or at what an attack made of it, is "
-            "wrong. The sum is exact for the 0-1 loss. Against all perturbations in the ball both "
-            "errors can only be larger, by the same amount.",
+            "wrong. The sum is exact for the 0-1 loss. Against all perturbations in the ball the last "
+            "two can only be larger, by the same amount.",
         }
     )
 
