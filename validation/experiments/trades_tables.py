@@ -186,8 +186,8 @@ def errors(
             "rows": made,
             "note": "On test images. Boundary error: the answer is right and an attack changes "
             "it; adversarial error: some answer, at the image or at what an attack made of it, is "
-            "wrong. The sum is exact for the 0-1 loss. Against all perturbations in the ball the last "
-            "two can only be larger, by the same amount.",
+            "wrong. The sum is exact for the 0-1 loss. Against all perturbations in the ball "
+            "the last two can only be larger, by the same amount.",
         }
     )
 
