@@ -14,6 +14,7 @@ from empirical.networks import build
 from validation.experiment import Options, Result
 from validation.experiments import (
     adversarial_attacks,
+    adversarial_networks,
     adversarial_sweeps,
     adversarial_tables,
     transport_tables,
@@ -75,10 +76,10 @@ def small(unit):
 def test_all_methods_are_trained_and_compared():
     options = Options(suite="full")  # of digits: nothing is skipped
     found = {}
-    for method in adversarial_tables.METHODS:
-        unit = adversarial_tables.trained_unit(options, method, 0)
+    for method in adversarial_networks.METHODS:
+        unit = adversarial_networks.trained_unit(options, method, 0)
         parameters = {**small(unit), "rate": 3e-3, "attacks": ["PGD-40", "margin"]}
-        result = adversarial_tables.train(parameters, {}, 0, nothing)
+        result = adversarial_networks.train(parameters, {}, 0, nothing)
         kept = result.arrays["kept"]
         assert kept.shape == (5, 30)
         assert (kept[-1] == kept.all(axis=0)).all()
@@ -98,7 +99,7 @@ def test_all_methods_are_trained_and_compared():
         "test images",
         "gradients",
     ]
-    assert shown["columns"] == ("", *adversarial_tables.METHODS)
+    assert shown["columns"] == ("", *adversarial_networks.METHODS)
     assert {len(row) for row in shown["rows"]} == {11}
     assert all(enclosed(cell) for row in shown["rows"][:5] for cell in row[1:])
     compared = adversarial_tables.ingredients(one, found, 0, nothing).values["rows"]
@@ -162,13 +163,13 @@ def test_images_that_both_were_attacked_on_are_compared():
 
 def test_on_a_cpu_only_the_first_network_meets_the_automatic_attacks():
     first, second = (
-        adversarial_tables.trained_unit(MNIST, "PGD-7", number).parameters["attacks"]
+        adversarial_networks.trained_unit(MNIST, "PGD-7", number).parameters["attacks"]
         for number in (0, 1)
     )
     assert second == adversarial_attacks.TEN
     assert first == (*second, *adversarial_attacks.AUTOMATIC)
     there = Options(suite="full", data="mnist", data_dir="nowhere", device="cuda")
-    assert adversarial_tables.trained_unit(there, "PGD-7", 1).parameters["attacks"] == first
+    assert adversarial_networks.trained_unit(there, "PGD-7", 1).parameters["attacks"] == first
 
 
 def test_sweeps_train_with_what_they_say():
@@ -184,7 +185,7 @@ def test_sweeps_train_with_what_they_say():
         found = {}
         for unit in table.needs[::4]:
             parameters = {**unit.parameters, "gradients": 400, "images": 20}
-            found[unit.key] = adversarial_tables.train(parameters, {}, 0, nothing)
+            found[unit.key] = adversarial_networks.train(parameters, {}, 0, nothing)
         parameters = {**table.parameters, "keys": list(found), "shares": [0.0, 4 / 3]}
         shown = adversarial_sweeps.table(parameters, found, 0, nothing).values
         assert {len(row) for row in shown["rows"]} == {3} == {len(shown["columns"])}

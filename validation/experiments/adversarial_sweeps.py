@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from validation.experiment import Json, Options, Progress, Result, Unit
 from validation.experiments import pipeline
-from validation.experiments.adversarial_tables import ATTACKS, RADIUS, SIZES, seconds
+from validation.experiments.adversarial_networks import ATTACKS, RADIUS, SIZES, seconds
 from validation.experiments.cells import LEVEL, share_cell
 
 # As shares of the radius; the paper has 0.2 of 0.3 for both.
@@ -32,7 +32,7 @@ def sweep_units(options: Options) -> tuple[Unit, ...]:
                 f"{name}/sweep-{varied}-{share:.3g}"
                 if share != PRINTED
                 else f"{name}/sweep-printed",
-                "validation.experiments.adversarial_tables:train",
+                "validation.experiments.adversarial_networks:train",
                 {
                     **pipeline.source(options),
                     "how": {"function": "train_on_particles", varied: share, kept: PRINTED},
