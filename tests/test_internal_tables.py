@@ -50,6 +50,15 @@ def results():
     return {key: finished.result for key, finished in done.items()}
 
 
+def test_targets_are_wrong_classes_and_only_two_kinds_of_units_read_the_data(results):
+    shown = results["digits/internal-images"].arrays
+    assert (shown["targets"] != shown["labels"]).all()
+    assert set(shown["targets"]) <= set(range(10))
+    units = distinct([u for e in EXPERIMENTS for u in e.tables(FULL)])
+    reading = {u.key for u in units if "data_dir" in u.parameters}
+    assert not [key for key in reading if "attacked" in key]
+
+
 def table(results, key):
     return Table(**results[f"digits/{key}"].values)
 
@@ -158,6 +167,7 @@ def test_only_known_images_in_the_full_suite_get_tables_and_long_units_say_what_
         options = Options(suite="full", data=data, data_dir="x")
         units = distinct([u for e in EXPERIMENTS for u in e.tables(options)])
         trained = [u for u in units if "trained" in u.key or "attacked" in u.key]
+        assert len({u.key for u in units}) == len(units)
         assert all(u.cost > 0 for u in trained)
         limit = 900 if data == "mnist" else math.inf  # 15 minutes
         assert sum(u.cost for u in units) <= limit

@@ -103,6 +103,17 @@ def radius(size: Mapping[str, Json]) -> float:
     return float(ENTRY * size["patch"] ** 2 * size["channels"])
 
 
+def images_unit(options: Options) -> Unit:
+    """The test images that are attacked: only this unit and training read the data."""
+    size = sizes(options) or {}
+    return Unit(
+        f"{pipeline.data_name(options)}/internal-images",
+        "validation.experiments.internal_protocol:first_images",
+        {**pipeline.source(options), "images": max(size["images"].values())},
+        cost=2 * size["slower"],
+    )
+
+
 def trained_unit(options: Options, method: str, beta: float = BETA) -> Unit:
     """One network; beta is the weight of the clean loss of IWDD."""
     size = sizes(options) or {}
@@ -145,8 +156,8 @@ def attack_unit(
         f"{trained.key.replace('internal-trained', 'internal-attacked')}-{words}",
         "validation.experiments.internal_protocol:attack",
         {
-            **pipeline.source(options),
             **{name: size[name] for name in kept},
+            "device": options.device,
             "network": trained.parameters["network"],
             "radius": radius(size),
             "attack": attack,
@@ -155,7 +166,7 @@ def attack_unit(
             "measured": measured,
             "tau": tau,
         },
-        (trained,),
+        (trained, images_unit(options)),
         accelerated=True,
         cost=seconds * n * size["slower"],
     )

@@ -48,22 +48,31 @@ def train(
     return Result(values, to_arrays(network))
 
 
+def first_images(
+    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, progress: Progress
+) -> Result:
+    """The first test images, with a wrong class drawn for each."""
+    from empirical import data
+
+    dataset = data.load(parameters["data"], parameters["data_dir"])
+    chosen = dataset.test[: parameters["images"]]
+    x, y = dataset.images[chosen], dataset.labels[chosen]
+    draws = np.random.default_rng(TARGET_SEED).integers(1, dataset.classes, len(y))
+    arrays = {"images": x, "labels": y, "targets": (y + draws) % dataset.classes}
+    return Result({"classes": dataset.classes}, arrays)
+
+
 def attack(
     parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, progress: Progress
 ) -> Result:
     """Attack the first test images; say which were right before, and which the attack fools."""
-    from empirical import data
     from empirical.networks import build, from_arrays
 
     p = parameters
-    (trained,) = inputs.values()
-    dataset = data.load(p["data"], p["data_dir"])
-    empty = build(p["network"], dataset.shape, dataset.classes, 0)
+    trained, shown = inputs.values()
+    x, y, other = (shown.arrays[name][: p["images"]] for name in ("images", "labels", "targets"))
+    empty = build(p["network"], x.shape[1:], shown.values["classes"], 0)
     network = from_arrays(empty, trained.arrays).to(p["device"]).eval()
-    chosen = dataset.test[: p["images"]]
-    x, y = dataset.images[chosen], dataset.labels[chosen]
-    draws = np.random.default_rng(TARGET_SEED)
-    other = (y + draws.integers(1, dataset.classes, len(dataset.test))[: len(y)]) % dataset.classes
     targets = other if p["targeted"] else None
     z, judge = _attacked(network, x, y, targets, p, seed % 2**62, progress)
     arrays = {"right": _reached(network, x, y, y), "fooled": _reached(network, z, y, targets)}
