@@ -18,6 +18,9 @@ LOOKS = 4  # random directions in which the neighbourhood of a point is looked o
 LOOK = 0.4  # how far away, in radii
 LOOKING_OVERSHOOTS = (1e-2,)
 DEEPFOOL_STEPS = 50
+SCANNED_DIMENSION = 16  # up to which random points are any use
+SCANNED = 128  # random points, the same directions for all
+ROWS = 1000  # points looked at together
 RESCUES = 16  # random starts where all else failed
 RESCUE_STREAM = 2**20  # of random numbers, apart from those of the restarts
 
@@ -87,6 +90,41 @@ def looked_around(
     least = norm(best - x).reshape(m, LOOKS).argmin(1)
     result = found.clone()
     result[known] = best.reshape(m, LOOKS, d)[torch.arange(m, device=least.device), least]
+    return result
+
+
+def scanned(
+    margin: Margin,
+    origin: torch.Tensor,
+    found: torch.Tensor,
+    label: torch.Tensor,
+    steps: int,
+    seed: Sequence[int],
+) -> torch.Tensor:
+    """Return points no farther than those found: in few dimensions, random points of the ball that
+    they bound hit what lies in another direction than every descent went.
+
+    The nearest hit is pulled to the boundary and refined by as many steps.
+    """
+    d = origin.shape[1]
+    known = torch.isfinite(found).all(1)
+    if not known.any():
+        return found
+    draws = np.random.default_rng(seed)
+    moves = draws.standard_normal((SCANNED, d))
+    moves *= (draws.random(SCANNED) ** (1 / d) / np.linalg.norm(moves, axis=1))[:, None]
+    x, own, best = origin[known], label[known], found[known]
+    radius, hit = norm(best - x), torch.full_like(best, torch.inf)
+    for part in torch.from_numpy(moves).to(x).split(max(1, ROWS // len(x))):
+        points = margin.clip(x[:, None] + radius[:, None, None] * part)
+        flat = points.flatten(0, 1)
+        _, fooled = margin.at(flat, own.repeat_interleave(len(part), 0))
+        flat = torch.where(fooled[:, None], flat, torch.inf).reshape(points.shape)
+        least = norm(flat - x[:, None]).argmin(1)
+        hit = nearer(x, hit, flat[torch.arange(len(x), device=least.device), least])
+    hit = refined(margin, x, shrink_to_boundary(margin, x, hit, own), own, steps)
+    result = found.clone()
+    result[known] = nearer(x, best, hit)
     return result
 
 

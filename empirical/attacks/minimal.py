@@ -15,7 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from empirical.attacks.descent import directions, fallen_back, looked_around, nearer, polished
+from empirical.attacks.descent import (
+    SCANNED_DIMENSION,
+    directions,
+    fallen_back,
+    looked_around,
+    nearer,
+    polished,
+    scanned,
+)
 from empirical.attacks.margin import Bounds, Function, Margin, norm, unit
 from empirical.attacks.race import race_winners
 
@@ -67,7 +75,8 @@ def minimal_perturbation(
     steps : int
         Gradient steps of the fine search, per class still in play.
     restarts : int
-        Further searches, from random points near the first result; the least norm counts.
+        Further searches, from random points near the first result; the least norm counts. In at
+        most 16 dimensions the first looks at many random points nearer than the result instead.
     seed : int
         With the coordinates of a point, decides the random numbers of its restarts.
     batch : int
@@ -126,7 +135,10 @@ def _search(
     best = torch.full_like(origin, torch.inf)
     for attempt in range(restarts + 1 if margin.classes > 1 else 0):
         start = origin if attempt == 0 else margin.clip(_scatter(origin, best, seed, attempt))
-        best = nearer(origin, best, race_winners(margin, origin, start, label, steps))
+        if attempt == 1 and origin.shape[1] <= SCANNED_DIMENSION:
+            best = scanned(margin, origin, best, label, steps, (seed, attempt))
+        else:
+            best = nearer(origin, best, race_winners(margin, origin, start, label, steps))
         missed = ~torch.isfinite(best).all(1)
         if missed.any():
             best[missed] = fallen_back(
