@@ -62,7 +62,10 @@ def mixed(network: nn.Module) -> Mixed:
 
 
 def for_device(network: nn.Module, device: str) -> nn.Module:
-    """Return the network itself on the CPU, and `mixed` on an accelerator."""
+    """Return the network itself on the CPU, and `mixed` on an accelerator.
+
+    To be called once for a network: each result is compiled anew.
+    """
     return network if torch.device(device).type == "cpu" else mixed(network)
 
 
@@ -76,6 +79,7 @@ def compiled(network: nn.Module, x: torch.Tensor) -> Callable[[torch.Tensor], to
 
     The trial runs in evaluation mode, so that it leaves batch normalisation as it is.
     """
+    torch.compiler.reset()  # what other networks have compiled counts towards a small limit
     attempt: Callable[[torch.Tensor], torch.Tensor] = torch.compile(network)
     modes = [(module, module.training) for module in network.modules()]
     network.eval()

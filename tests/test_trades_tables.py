@@ -143,7 +143,7 @@ class Tent(nn.Module):
 
 
 def flags_of(network, x, y, suite="quick"):
-    met = trades_networks._met(network, x, y, 0.1, suite, "cpu")
+    met = trades_networks._met(network, x, y, 0.1, suite, 3, "cpu")
     answers = np.stack([trades_networks._answers(network, z, y, "cpu") for z in met.values()])
     return trades_networks._flags(network, x, y, answers != y, list(met))
 
@@ -176,6 +176,15 @@ def test_training_that_fails_under_many_steps_and_constants_are_flagged():
         nothing,
     ).values
     assert table["rows"][0][-2].startswith("flagged: ")
+
+
+def test_two_classes_are_attacked_without_the_loss_that_needs_three():
+    x, y = np.full((2, 1, 2, 2), 0.5, dtype=np.float32), np.zeros(2, dtype=np.int64)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    met = trades_networks._met(network, x, y, 0.1, "full", 2, "cpu")
+    assert [*met][-2:] == ["APGD", "Square"]
+    wrong = np.zeros((len(met), 2), dtype=bool)
+    assert not any("scale" in flag for flag in trades_networks._flags(network, x, y, wrong, [*met]))
 
 
 def test_a_tie_is_answered_rightly():
