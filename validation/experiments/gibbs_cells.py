@@ -65,6 +65,7 @@ def sampled_unit(options: Options, name: str) -> Unit:
         "validation.experiments.gibbs_cells:sample",
         {"loss": name, "device": options.device, **SIZES[options.suite]},
         accelerated=True,
+        cost=12.0 if options.suite == "full" else 0.0,
     )
 
 
