@@ -25,9 +25,9 @@ from validation.verdict import Evidence
 SIZES: Mapping[str, Mapping[str, Json]] = {
     "quick": {"images": 20, "radii": [0.05, 0.1, 0.2], "epochs": 6, "critic": 40},
     "full": {"images": 50, "radii": [0.05, 0.1, 0.2, 0.4], "epochs": 12, "critic": 400},
-    "large": {"images": 12, "radii": [0.5, 2], "epochs": 2, "critic": 40},
+    "large": {"images": 12, "radii": [0.5, 2], "epochs": 1, "critic": 40},
 }
-SECONDS = {"quick": 0, "full": 120, "large": 80}
+SECONDS = {"quick": 0, "full": 120, "large": 60}
 DECIMALS = 4  # of the images of the rows, as they are printed
 
 
