@@ -56,9 +56,9 @@ _GREY: Mapping[str, Json] = {
         "PGD-10": 500,
         "ADef": 200,
         "EOT": 200,
-        "stAdv": 60,
-        "IWDA": 16,
-        "direct": 40,
+        "stAdv": 100,
+        "IWDA": 24,
+        "direct": 80,
     },
     "updates": 100,
     "steps": 100,
@@ -78,11 +78,11 @@ _TRAINING = {"natural": 1e-4, "free-PGD": 1.4e-4, "PGD": 1e-4, "IWDD": 4e-4}
 _ATTACKING = {
     "FGSM": 0.001,
     "PGD-10": 0.002,
-    "ADef": 0.02,
-    "EOT": 0.05,
-    "stAdv": 0.1,
-    "IWDA": 1.5,
-    "direct": 0.5,
+    "ADef": 0.01,
+    "EOT": 0.02,
+    "stAdv": 0.05,
+    "IWDA": 0.9,
+    "direct": 0.25,
 }
 
 
