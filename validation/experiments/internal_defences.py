@@ -28,7 +28,7 @@ _DIFFERS = {
     "natural": "network, data, length",
     "free-PGD": "network, data, length",
     "PGD": "network, data, length; 7 steps",
-    "IWDD": "direct attack within an exact ball in the generator's place",
+    "IWDD": "network, data, length; direct attack in an exact ball for the generator",
 }
 _MODULE = "validation.experiments.internal_defences"
 

@@ -140,7 +140,7 @@ def table_1(
             "gets right whose attacked image is wrong, or has the class that was drawn for it; "
             f"limits over the images at level {LEVEL}, each by itself. Nothing keeps IWDA within a "
             "distance; untargeted, its cross-entropy has hardly any slope where the network is "
-            "sure of an image, as the row below it shows. The direct attack is ours; the last row "
+            "sure of an image, and the row below it has another loss. The direct attack is ours; the last row "
             "has the exact distance of all its images.",
         }
     )
@@ -182,7 +182,7 @@ def figure_6(
             f"({parameters['network']} instead of ResNet-101), untargeted; the paper's bars are "
             "not legible in our copy. Internal distances are exact, with the sum over the "
             f"{parameters['entries']} entries of a patch. Each attack has the intensity that Table "
-            "1 says: an attack that may go further has larger distances, and more successes.",
+            "1 says, so that the rows compare intensities as well as attacks.",
         }
     )
 
@@ -210,7 +210,7 @@ def ablation(
             "rows": rows,
             "note": "The paper's figures are in a supplement; its text calls tau 0.1 the best and "
             f"says that success grows with tau. {parameters['size']['updates']} updates on the "
-            f"naturally trained network; limits at level {LEVEL}. A larger tau buys success with "
-            "distance, which nothing bounds.",
+            f"naturally trained network; limits at level {LEVEL}. Nothing bounds the distance, "
+            "which is part of the price of a success.",
         }
     )
