@@ -151,7 +151,7 @@ def _margin_arguments(network: SmallNetwork, parameters: Mapping[str, Json]) -> 
     }
 
 
-# Seconds of the rows of 200 networks, or 60 digits under 20 networks, on one core, from shorter runs.
+# Seconds of the rows of 200 networks, or of 60 digits under 20 networks, from shorter runs.
 COST: Mapping[str, Mapping[str, float]] = {
     "certified-radius-against-exact-radii": {
         "l2-linear": 42,
