@@ -140,8 +140,8 @@ def table_1(
             "gets right whose attacked image is wrong, or has the class that was drawn for it; "
             f"limits over the images at level {LEVEL}, each by itself. Nothing keeps IWDA within a "
             "distance; untargeted, its cross-entropy has hardly any slope where the network is "
-            "sure of an image, and the row below it has another loss. The direct attack is ours; the last row "
-            "has the exact distance of all its images.",
+            "sure of an image, and the row below it has another loss. The direct attack is ours; "
+            "the last row has the exact distance of all its images.",
         }
     )
 
