@@ -166,9 +166,10 @@ def attack_radius(network: SmallNetwork, norm: str) -> float:
         return float(first.radius[0])
     nearest = _distance(first.point[0], point)
     module, label = _module(network), np.array([network.label])
+    losses = ("cross-entropy", "dlr") if len(network.layers[-1][1]) > 2 else ("cross-entropy",)
     for shrink in (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99):
         eps = shrink * nearest
-        for loss in ("cross-entropy", "dlr"):
+        for loss in losses:
             found = apgd(
                 module, point.reshape(1, 1, 1, -1), label, eps, loss=loss, steps=20, box=_SPACE
             )
