@@ -21,7 +21,7 @@ import scipy
 from scipy import stats
 
 from robust_theory import fooling_probability
-from robust_theory.latent import FOOLING_PROBABILITY
+from robust_theory.vulnerability.latent import FOOLING_PROBABILITY
 
 CASES = {
     "10 unequal classes": np.arange(1, 11) / 55,

@@ -29,9 +29,9 @@ from scipy.optimize import linprog
 from scipy.sparse import csc_array, eye_array, kron
 
 from robust_theory import grid_wasserstein
-from robust_theory.flow import pixel_edges
-from robust_theory.flow_solvers import pixel_distances
-from robust_theory.grid_transport import diameter
+from robust_theory.wasserstein.flow import pixel_edges
+from robust_theory.wasserstein.flow_solvers import pixel_distances
+from robust_theory.wasserstein.grid_transport import diameter
 
 SIDES = {"spots": (8, 16, 28, 32, 64, 128), "spots on black": (28, 64)}
 PATIENCE = 1.5

@@ -34,14 +34,14 @@ from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
 from empirical.data import load
-from robust_theory.augmenting import compile_if_possible, pothen_fan
-from robust_theory.conflict import find_conflicts, find_conflicts_among
-from robust_theory.coupling import heaviest_coupling
-from robust_theory.curve import risk_curve
-from robust_theory.multiclass import optimal_risks_multiclass
-from robust_theory.risk import optimal_risk, optimal_risks
-from robust_theory.samples import read_samples
-from robust_theory.weights import two_class_weights
+from robust_theory.risks.augmenting import compile_if_possible, pothen_fan
+from robust_theory.risks.conflict import find_conflicts, find_conflicts_among
+from robust_theory.risks.coupling import heaviest_coupling
+from robust_theory.risks.curve import risk_curve
+from robust_theory.risks.multiclass import optimal_risks_multiclass
+from robust_theory.risks.risk import optimal_risk, optimal_risks
+from robust_theory.risks.samples import read_samples
+from robust_theory.risks.weights import two_class_weights
 
 PATIENCE = 120  # seconds
 SPACE = 8 << 30

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from robust_theory.similarity import cka_map
+from robust_theory.networks.similarity import cka_map
 
 
 @dataclass(frozen=True, eq=False)

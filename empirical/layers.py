@@ -1,6 +1,6 @@
 """Torch modules read as affine layers and activations, once for all who take them as arrays.
 
-Exact solvers, bounds of slopes and the certificates of `robust_theory.propagation` start here.
+Exact solvers, bounds of slopes and `robust_theory.networks.propagation` start here.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ def read_layers(
 
     Reads Linear, convolutions, transposed convolutions, average pooling, batch normalisation
     (evaluation mode), ReLU, leaky ReLU, tanh, sigmoid and, without effect on the vector, Flatten,
-    Unflatten, Identity and Dropout, in Sequential modules of any depth. `robust_theory.propagation`
-    takes the result if all activations are ReLUs.
+    Unflatten, Identity and Dropout, in Sequential modules of any depth. If all activations are
+    ReLUs, `robust_theory.networks.propagation` takes the result.
 
     Parameters
     ----------

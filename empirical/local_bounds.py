@@ -8,7 +8,7 @@ import numpy as np
 
 from empirical.layers import Layer
 from empirical.spectral import UNIT
-from robust_theory.operator_norms import spectral_norm_above
+from robust_theory.networks.operator_norms import spectral_norm_above
 
 ALLOWANCE = 1e-9  # relative; sums of at most 10^5 terms in double precision err by less
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from empirical.resnets import Residual
-from robust_theory.operator_norms import spectral_norm_above
+from robust_theory.networks.operator_norms import spectral_norm_above
 
 UNIT = 2.0**-53
 GRID = 24  # frequencies per period, over the degree of the symbol: 1/cos^2 of pi/24 is 1.7 %

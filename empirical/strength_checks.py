@@ -15,7 +15,7 @@ from empirical.attacks.projections import Box, project
 from empirical.attacks.steps import Attacked, random_point
 from empirical.checks import Check, judged, not_applicable, read_fooled
 from empirical.estimate import proportion_interval
-from robust_theory.latent import fooling_quantile
+from robust_theory.vulnerability.latent import fooling_quantile
 
 Attack = Callable[[nn.Module, np.ndarray, np.ndarray], Attacked]
 

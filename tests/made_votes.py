@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from robust_theory.resistance import edge_variances, laplacian
+from robust_theory.wasserstein.resistance import edge_variances, laplacian
 from validation.experiment import Result
 
 SHAPE = (8, 8)

@@ -14,9 +14,9 @@ from typing import Any
 
 from robust_theory.arguments import exact_rational
 from robust_theory.claim import Claim, Interval
-from robust_theory.finite_problems import around, benign_risk, finite_problem
-from robust_theory.parallel import parallel_transfer_arguments
-from robust_theory.similarity import hsic
+from robust_theory.networks.similarity import hsic
+from robust_theory.risks.finite_problems import around, benign_risk, finite_problem
+from robust_theory.vulnerability.parallel import parallel_transfer_arguments
 from validation.experiments import explicit, gibbs, internal, sampler_laws, transfer
 from validation.experiments.sampling import Case, instance
 from validation.experiments.smoothing import moved

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 
 from robust_theory import affine_rise
-from robust_theory.affine_margin import AFFINE_RISE
+from robust_theory.networks.affine_margin import AFFINE_RISE
 from validation.experiments import diagnostics
 
 PROBLEMS = st.integers(1, 5).flatmap(

@@ -14,7 +14,7 @@ from scipy.optimize import linprog
 from scipy.spatial.distance import cdist
 from transport_references import agrees
 
-from robust_theory.bottleneck import (
+from robust_theory.transport.bottleneck import (
     bottleneck_coupling,
     wasserstein_inf,
     within_wasserstein_inf,

@@ -185,7 +185,7 @@ def test_names_are_unique_words():
 
 
 def test_every_claim_of_the_package_is_in_the_catalogue():
-    for path in (ROOT / "robust_theory").glob("*.py"):
+    for path in (ROOT / "robust_theory").rglob("*.py"):
         if path.stem in ("__init__", "catalogue"):
             continue
         tree = ast.parse(path.read_text())
@@ -197,7 +197,7 @@ def test_every_claim_of_the_package_is_in_the_catalogue():
             and getattr(node.value.func, "id", None) == "Claim"
             for target in node.targets
         }
-        module = importlib.import_module(f"robust_theory.{path.stem}")
+        module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
         missing = {name for name in stated if getattr(module, name) not in CLAIMS}
         assert not missing, f"{path.name}: {missing}"
 
@@ -307,7 +307,7 @@ def test_public_names_are_those_that_type_checkers_see():
     tree = ast.parse(Path(robust_theory.__file__).read_text())
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     homes = {
-        alias.asname: node.module.rpartition(".")[2]
+        alias.asname: node.module.removeprefix("robust_theory.")
         for node in block.body
         for alias in node.names
         if alias.asname == alias.name

@@ -200,7 +200,7 @@ def test_show_says_what_a_real_claim_is_about(validate):
     words = " ".join(out.split())
     assert status == 0
     assert "fawzi2018, Theorem 1" in words
-    assert "robust_theory.latent.fooling_probability" in words
+    assert "robust_theory.vulnerability.latent.fooling_probability" in words
     assert "validate run latent-fooling-probability" in words
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from empirical import data, networks, noise, noise_training, smoothing, train
-from robust_theory.resistance import laplacian
+from robust_theory.wasserstein.resistance import laplacian
 
 SHAPE = (3, 2)
 

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robust_theory.conflict import (
+from robust_theory.risks.conflict import (
     are_conflicts,
     find_conflicts,
     find_conflicts_among,
     still_conflict,
     threshold,
 )
-from robust_theory.samples import exact_key, exact_row, read_samples
+from robust_theory.risks.samples import exact_key, exact_row, read_samples
 
 NORMS = ["l2", "linf", "l1"]
 KINDS = {

@@ -21,7 +21,7 @@ from empirical.loss_slices import draw_slice, loss_slice
 from empirical.masking import masking_checks
 from empirical.masking import model_checks as all_model_checks
 from empirical.trades import most_divergent, trades_loss, train_trades
-from robust_theory.divergence import kl_gradients
+from robust_theory.risks.divergence import kl_gradients
 from tests.digit_networks import (
     DIGITS,
     IMAGES,

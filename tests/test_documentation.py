@@ -27,9 +27,12 @@ def test_examples_on_pages_print_what_they_say(page: Path) -> None:
     assert doctest.DocTestRunner().run(examples).failed == 0
 
 
-@pytest.mark.parametrize("name", [m.name for m in pkgutil.iter_modules(robust_theory.__path__)])
+MODULES = [m.name for m in pkgutil.walk_packages(robust_theory.__path__, "robust_theory.")]
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings_print_what_they_say(name: str) -> None:
-    assert doctest.testmod(importlib.import_module(f"robust_theory.{name}")).failed == 0
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
 @pytest.mark.parametrize("claim", robust_theory.CLAIMS, ids=lambda claim: claim.name)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from references import above, below, close, encloses, measures_of, values
 from scipy import special, stats
 
-from robust_theory import equiprobable, explicit, neighbourhoods, normalised, tails
-from robust_theory.latent import EXPECTED_RADIUS, expected_radius, fooling_probability
+from robust_theory.vulnerability import equiprobable, explicit, neighbourhoods, normalised, tails
+from robust_theory.vulnerability.latent import EXPECTED_RADIUS, expected_radius, fooling_probability
 
 balanced = explicit.balanced_fooling_probability
 equal = equiprobable.equiprobable_fooling_probability

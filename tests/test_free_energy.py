@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transport_references import EXPECTED, NOT_HERE, agrees
 
-from robust_theory import (
-    adversarial_generalisation,
+from robust_theory.risks import adversarial_generalisation
+from robust_theory.transport import (
     annealing,
     collisions,
     free_energy_bounds,
@@ -18,7 +18,7 @@ from robust_theory import (
     linear_gibbs,
     ridge_oracle,
 )
-from robust_theory.log_mean_exp import free_energy
+from robust_theory.transport.log_mean_exp import free_energy
 
 gap_bound = free_energy_limits.free_energy_gap_bound
 

@@ -7,8 +7,8 @@ import pytest
 from flint import arb, ctx, fmpq
 from scipy import special
 
-from robust_theory import gaussian
 from robust_theory.arithmetic import Balls
+from robust_theory.vulnerability import gaussian
 
 U = 2.0**-53
 REFERENCE = json.loads((Path(__file__).parent / "reference/gaussian.json").read_text())["values"]

@@ -10,9 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transport_references import agrees
 
-from robust_theory import entropic_adversary, gibbs, linear_gibbs, mixed_classifiers, semi_discrete
-from robust_theory.bottleneck import within_wasserstein_inf
-from robust_theory.log_mean_exp import free_energy, gibbs_divergence, gibbs_weights
+from robust_theory.transport import (
+    entropic_adversary,
+    gibbs,
+    linear_gibbs,
+    mixed_classifiers,
+    semi_discrete,
+)
+from robust_theory.transport.bottleneck import within_wasserstein_inf
+from robust_theory.transport.log_mean_exp import free_energy, gibbs_divergence, gibbs_weights
 
 L = np.array([[0.2, 1.1, 0.7, 2], [0.9, 0.4, 1.6, 0.1], [1.3, 0.3, 0.8, 0.5]])
 P = np.array([0.5, 0.3, 0.2])

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from robust_theory import apply_flow, grid_wasserstein
-from robust_theory.exact_flow import integer_flow, lipschitz, proves_optimal
-from robust_theory.flow import flow_arrays, flow_shapes, flow_vector
-from robust_theory.grid import METHODS, grid_wasserstein_batch
-from robust_theory.grid_transport import EIGHT_OVER_L2, diameter, flow_cost, steepness
-from robust_theory.image_pairs import read_pair
+from robust_theory.wasserstein.exact_flow import integer_flow, lipschitz, proves_optimal
+from robust_theory.wasserstein.flow import flow_arrays, flow_shapes, flow_vector
+from robust_theory.wasserstein.grid import METHODS, grid_wasserstein_batch
+from robust_theory.wasserstein.grid_transport import EIGHT_OVER_L2, diameter, flow_cost, steepness
+from robust_theory.wasserstein.image_pairs import read_pair
 from validation.experiments.grid import assigned_cost, signed_flow_limits
 
 SOLVERS = METHODS[1:-1]

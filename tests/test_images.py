@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from references import above, close, encloses, measures_of, values
 from scipy import integrate, special
 
-from robust_theory import (
+from robust_theory.vulnerability import (
     image_quantiles,
     image_radii,
     images,
@@ -18,7 +18,11 @@ from robust_theory import (
     real_data,
     stieltjes,
 )
-from robust_theory.latent import expected_radius, fooling_probability, fooling_quantile
+from robust_theory.vulnerability.latent import (
+    expected_radius,
+    fooling_probability,
+    fooling_quantile,
+)
 
 TENTHS = [Fraction(1, 10)] * 10
 HALVES = [0.5, 0.5]

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transport_references import agrees
 
-from robust_theory.internal import internal_distance, internal_wasserstein
-from robust_theory.internal_bounds import (
+from robust_theory.transport.internal import internal_distance, internal_wasserstein
+from robust_theory.transport.internal_bounds import (
     identity_matching_cost,
     internal_radius,
     internal_wasserstein_bound,
@@ -20,7 +20,7 @@ from robust_theory.internal_bounds import (
     internal_wasserstein_gradient,
     internal_wasserstein_lower_bound,
 )
-from robust_theory.patches import coverage, patch_table, unfold_sum
+from robust_theory.transport.patches import coverage, patch_table, unfold_sum
 from validation.experiments.internal import by_linear_program, dual_perturbation, picture
 
 NORMS = {"l1": 1, "l2": 2, "linf": math.inf}

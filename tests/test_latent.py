@@ -20,7 +20,7 @@ from robust_theory import (
     fooling_quantile,
     fooling_quantile_limits,
 )
-from robust_theory.latent import (
+from robust_theory.vulnerability.latent import (
     EXPECTED_RADIUS,
     FOOLING_LOG_TAIL,
     FOOLING_PROBABILITY,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from references import above, below, close, encloses, measures_of, values
 from scipy import stats
 
-from robust_theory import balls, cheeger, conditional, latents, norms, spheres
-from robust_theory.latent import fooling_probability
+from robust_theory.vulnerability import balls, cheeger, conditional, latents, norms, spheres
+from robust_theory.vulnerability.latent import fooling_probability
 
 HALVES = [0.5, 0.5]
 TENTHS = [Fraction(1, 10)] * 10

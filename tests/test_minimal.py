@@ -17,7 +17,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from torch import nn
 
 from empirical.attacks.minimal import minimal_perturbation
-from robust_theory.models import simplex
+from robust_theory.vulnerability.models import simplex
 
 EXACT = 1e-9
 COORDINATES = st.floats(-8, 8, width=16)  # with many ties and zeros

@@ -22,12 +22,12 @@ from robust_theory import (
     simplex_expected_radius,
     simplex_fooling_probability,
 )
-from robust_theory.checkerboards import (
+from robust_theory.vulnerability.checkerboards import (
     CHECKERBOARD_EXPECTED_RADIUS,
     CHECKERBOARD_LAW,
     CHECKERBOARD_PAPER_BOUND,
 )
-from robust_theory.models import HALF_SPACE_LAW, SIMPLEX_EXPECTED_RADIUS, SIMPLEX_LAW
+from robust_theory.vulnerability.models import HALF_SPACE_LAW, SIMPLEX_EXPECTED_RADIUS, SIMPLEX_LAW
 
 REFERENCE = json.loads((Path(__file__).parent / "reference/gaussian.json").read_text())["values"]
 MODELS = [

@@ -11,7 +11,7 @@ from empirical import networks
 from empirical.layers import dense_layers
 from empirical.modulus import lipschitz_from_above, local_modulus_from_above, modulus_from_below
 from empirical.spectral import convolution_norm_above
-from robust_theory.operator_norms import spectral_norm_above
+from robust_theory.networks.operator_norms import spectral_norm_above
 
 RNG = np.random.default_rng(0)
 Z = RNG.standard_normal((6, 4))

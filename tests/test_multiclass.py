@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from robust_theory import matching
-from robust_theory.hypergraph import Reach, are_conflict_sets
-from robust_theory.multiclass import (
+from robust_theory.risks import matching
+from robust_theory.risks.hypergraph import Reach, are_conflict_sets
+from robust_theory.risks.multiclass import (
     optimal_risk_multiclass,
     optimal_risks_multiclass,
     pairwise_optimal_risks,
 )
-from robust_theory.risk import optimal_risk
-from robust_theory.sample_limits import population_lower_bound
-from robust_theory.samples import read_samples
+from robust_theory.risks.risk import optimal_risk
+from robust_theory.risks.sample_limits import population_lower_bound
+from robust_theory.risks.samples import read_samples
 
 # An equilateral triangle of side 1 to 12 digits, its circumradius 1 / sqrt 3 = .57735.
 TRIANGLE = [["0", "0"], ["1", "0"], ["0.5", "0.866025403784"]]

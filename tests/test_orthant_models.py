@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from references import close, encloses, values
 from scipy import special, stats
 
-from robust_theory import orthant_models, parallel, strip_models
-from robust_theory.latent import expected_radius, fooling_probability
+from robust_theory.vulnerability import orthant_models, parallel, strip_models
+from robust_theory.vulnerability.latent import expected_radius, fooling_probability
 
 MODELS = [
     orthant_models.orthants(1),

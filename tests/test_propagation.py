@@ -16,21 +16,21 @@ from empirical.exact_layers import AffineLayer, affine_layers
 from empirical.exact_linf import least_margin_linf, linf_radius
 from empirical.layers import read_layers
 from empirical.spectral import lipschitz_bound
-from robust_theory.affine_bounds import linear_bounds, linear_margins, planes_below
-from robust_theory.certificates import CERTIFIED_RADIUS, INTERVAL_MARGIN, LINEAR_MARGIN
-from robust_theory.lipschitz import lipschitz_constant, lipschitz_radius
-from robust_theory.operator_norms import least_eigenvalue_below
-from robust_theory.polytope import polytope_margins
-from robust_theory.propagation import certified_radius, least_margin, margin_bounds
-from robust_theory.relaxations import (
+from robust_theory.networks.affine_bounds import linear_bounds, linear_margins, planes_below
+from robust_theory.networks.certificates import CERTIFIED_RADIUS, INTERVAL_MARGIN, LINEAR_MARGIN
+from robust_theory.networks.lipschitz import lipschitz_constant, lipschitz_radius
+from robust_theory.networks.operator_norms import least_eigenvalue_below
+from robust_theory.networks.polytope import polytope_margins
+from robust_theory.networks.propagation import certified_radius, least_margin, margin_bounds
+from robust_theory.networks.relaxations import (
     Bounds,
     interval_bounds,
     interval_margins,
     read_region,
     relu_lines,
 )
-from robust_theory.relu_networks import convolution_layer, read_network
-from robust_theory.semidefinite import semidefinite_margins
+from robust_theory.networks.relu_networks import convolution_layer, read_network
+from robust_theory.networks.semidefinite import semidefinite_margins
 
 NORMS = ["linf", "l2", "l1"]
 
@@ -143,7 +143,7 @@ def test_semidefinite_bounds_are_the_best_and_hold(seed, norm):
 
 def test_a_wrong_solver_cannot_make_a_semidefinite_bound_unsound():
     """Any multipliers prove something true: here random ones, and none."""
-    from robust_theory.semidefinite import _Program
+    from robust_theory.networks.semidefinite import _Program
 
     layers, x = pairs(2, 3, 2, seed=1)
     network, region = read_network(layers), read_region(x, "0.5", "linf")

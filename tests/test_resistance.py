@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robust_theory import EdgeVariances, edge_variances, flow_distance, uniform_variances
-from robust_theory.resistance import (
+from robust_theory.wasserstein.resistance import (
     edge_count,
     edge_ends,
     grid_shape,

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment, linprog
 from scipy.spatial.distance import cdist
 
-from robust_theory import augmenting, growing, matching
-from robust_theory.curve import risk_curve
-from robust_theory.risk import (
+from robust_theory.risks import augmenting, growing, matching
+from robust_theory.risks.curve import risk_curve
+from robust_theory.risks.risk import (
     common_inputs,
     optimal_risk,
     optimal_risk_of_relation,
     optimal_risks,
 )
-from robust_theory.sample_limits import conflict_risk, population_lower_bound
+from robust_theory.risks.sample_limits import conflict_risk, population_lower_bound
 
 NORMS = ["l2", "linf", "l1"]
 

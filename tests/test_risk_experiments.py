@@ -16,9 +16,9 @@ from torch import nn
 from empirical.attacks.errors import error_distance
 from empirical.exact import linear_radius
 from empirical.points import LabelledPoints, load_points
-from robust_theory.multiclass import MulticlassRisk, optimal_risk_multiclass
-from robust_theory.risk import OptimalRisk, optimal_risk
-from robust_theory.set_cover import mass_and_rest, set_cover_risk
+from robust_theory.risks.multiclass import MulticlassRisk, optimal_risk_multiclass
+from robust_theory.risks.risk import OptimalRisk, optimal_risk
+from robust_theory.risks.set_cover import mass_and_rest, set_cover_risk
 from tests.test_experiments import BY_NAME, ROW_ALPHA
 from validation import report
 from validation.cli import main

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from empirical.diagnostics import draw, layer_features, similarity_map
-from robust_theory.similarity import UNBIASED_HSIC, cka, cka_map, hsic
+from robust_theory.networks.similarity import UNBIASED_HSIC, cka, cka_map, hsic
 from tests import references
 
 

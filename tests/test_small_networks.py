@@ -7,7 +7,7 @@ import pytest
 
 from empirical.attacks.minimal import minimal_perturbation
 from empirical.exact_layers import logits, torch_function
-from robust_theory.propagation import certified_radius
+from robust_theory.networks.propagation import certified_radius
 from validation.experiments import small_networks
 from validation.experiments.propagation import RESOLUTION
 from validation.experiments.small_networks import (

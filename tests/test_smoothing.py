@@ -15,16 +15,15 @@ from scipy.special import ndtri
 from robust_theory import (
     certified_scale,
     covariance_distance,
-    cycles,
     edge_variances,
     flow_distance,
     gaussian_smoothing_radius,
     holder_radius,
     optimal_covariance,
-    plaquette,
     smoothing_radius,
 )
-from robust_theory.resistance import laplacian
+from robust_theory.wasserstein import cycles, plaquette
+from robust_theory.wasserstein.resistance import laplacian
 from validation.experiments import worst_cases
 
 REFERENCE = Path(__file__).parent / "reference"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from empirical import data, defences, networks, noise, noise_training, smoothing
 from empirical.noise import edge_count, moved
 from robust_theory import apply_flow, edge_variances
-from robust_theory.resistance import laplacian
+from robust_theory.wasserstein.resistance import laplacian
 
 SHAPES = [(1, 1), (1, 6), (5, 1), (2, 2), (3, 4)]
 MAKERS = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from robust_theory import gaussian_smoothing_radius, smoothing_radius
-from robust_theory.votes import lower_limit
+from robust_theory.wasserstein.votes import lower_limit
 from tests.made_votes import SHAPE, network, votes_of
 from validation.experiment import Options, Result, Table
 from validation.experiments import (

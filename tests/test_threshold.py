@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, special
 
-from robust_theory.gaussian_line import (
+from robust_theory.risks.gaussian_line import (
     gaussian_optimal_risk_1d,
     gaussian_optimal_risk_1d_enclosure,
 )
-from robust_theory.threshold import (
+from robust_theory.risks.threshold import (
     gaussian_neighbourhood_distance,
     gaussian_optimal_risk,
     gaussian_optimal_risk_enclosure,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from robust_theory import gaussian_smoothing_radius, smoothing_radius
-from robust_theory.votes import lower_limit
+from robust_theory.wasserstein.votes import lower_limit
 from tests.made_votes import SHAPE, VALUES, votes_of
 from validation.experiment import Options, Result
 from validation.experiments import (

@@ -9,22 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robust_theory.divergence import (
+from robust_theory.risks.divergence import (
     ascent_slopes,
     kl_divergence,
     kl_gradients,
     logistic_logits,
     trades_gradient,
 )
-from robust_theory.finite_problems import (
+from robust_theory.risks.finite_problems import (
     adversarial_risk,
     around,
     benign_risk,
     boundary_risk,
     finite_problem,
 )
-from robust_theory.surrogate import SURROGATE_BOUND, surrogate_risk_bound
-from robust_theory.training import (
+from robust_theory.risks.surrogate import SURROGATE_BOUND, surrogate_risk_bound
+from robust_theory.risks.training import (
     excess_risk_bound,
     natural_and_boundary_risk,
     risk_parts,

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from references import below, close, encloses, values
 
-from robust_theory import parallel, transfer, transfer_limits
-from robust_theory.latent import fooling_probability
+from robust_theory.vulnerability import parallel, transfer, transfer_limits
+from robust_theory.vulnerability.latent import fooling_probability
 
 TENTHS = [Fraction(1, 10)] * 10
 classes = transfer.transfer_probability

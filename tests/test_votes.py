@@ -15,8 +15,8 @@ from robust_theory import (
     predict,
     smoothing_radius,
 )
-from robust_theory.sequential import least_score, log_evidence
-from robust_theory.votes import lower_limit, simultaneous_limits, upper_limit
+from robust_theory.wasserstein.sequential import least_score, log_evidence
+from robust_theory.wasserstein.votes import lower_limit, simultaneous_limits, upper_limit
 from validation.experiments.votes import binomial, multinomial
 
 MNIST = {"noise": "gaussian", "shape": (28, 28)}

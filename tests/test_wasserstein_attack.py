@@ -15,7 +15,7 @@ from empirical.attacks import smoothed, wasserstein
 from empirical.attacks.wasserstein_balls import wasserstein_projection
 from empirical.plans import plans_from
 from robust_theory import grid_wasserstein
-from robust_theory.votes import predict
+from robust_theory.wasserstein.votes import predict
 
 torch.set_num_threads(1)
 SHAPES = [(1, 5), (4, 1), (2, 3), (3, 3)]

@@ -1,13 +1,13 @@
 """Compute the constants of the cycle- and l2-aware certificates, with rounding on the safe side.
 
-Takes some minutes; run after changing `robust_theory.plaquette`::
+Takes some minutes; run after changing `robust_theory.wasserstein.plaquette`::
 
     python docs/tools/smoothing_constants.py
 
-Writes ``robust_theory/smoothing_constants.json``, all numbers in units of 2^-52: lines (s, K) with
+Writes ``robust_theory/wasserstein/smoothing_constants.json``, in units of 2^-52: lines (s, K) with
 ``Phi(q) <= K + s q`` for an edge and a diagonal, and the corners (q, v) of two continuous,
 piecewise linear functions above Phi of an edge and above lambda, the rate per l2 distance.
-`robust_theory.cycles.problems` checks that they are above, in exact arithmetic.
+`robust_theory.wasserstein.cycles.problems` checks that they are above, in exact arithmetic.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from robust_theory.cycles import UNIT, rate_per_distance
-from robust_theory.plaquette import Move, excess_limits
+from robust_theory.wasserstein.cycles import UNIT, rate_per_distance
+from robust_theory.wasserstein.plaquette import Move, excess_limits
 
 CELLS = 2048
-TARGET = Path(__file__).parents[2] / "robust_theory" / "smoothing_constants.json"
+TARGET = Path(__file__).parents[2] / "robust_theory" / "wasserstein" / "smoothing_constants.json"
 
 
 def thresholds(top: float) -> np.ndarray:

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from robust_theory.internal import internal_distance, internal_wasserstein
-from robust_theory.patches import patch_starts
+from robust_theory.transport.internal import internal_distance, internal_wasserstein
+from robust_theory.transport.patches import patch_starts
 
 Array: TypeAlias = NDArray[Any]
 

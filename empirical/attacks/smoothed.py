@@ -17,7 +17,7 @@ from torch import nn
 
 from empirical.noise import Noise
 from empirical.smoothing import BLOCK, count_votes
-from robust_theory.votes import predict
+from robust_theory.wasserstein.votes import predict
 
 # Images of unit mass (m, c, h, w), float64, their labels, and their numbers in the batch of the
 # attack, to the slope of a loss that grows as labels become wrong.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from robust_theory import bottleneck
+from robust_theory.transport import bottleneck
 from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
 from validation.verdict import Evidence
 

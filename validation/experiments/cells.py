@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from empirical.estimate import quantile_interval
-from robust_theory.free_energy_bounds import bernoulli_upper_limit
+from robust_theory.transport.free_energy_bounds import bernoulli_upper_limit
 
 LEVEL = 0.05  # of each cell's interval, by itself
 DIFFERS = "what differs"  # head of a table's last column

@@ -13,12 +13,12 @@ import numpy as np
 
 from robust_theory.arguments import exact_rational
 from robust_theory.claim import Interval
-from robust_theory.conflict import find_conflicts
-from robust_theory.multiclass import pairwise_optimal_risks
-from robust_theory.risk import optimal_risk
-from robust_theory.sample_limits import OPTIMAL_CLASSIFIER
-from robust_theory.samples import read_norm, read_samples
-from robust_theory.set_cover import CONFLICT_SETS
+from robust_theory.risks.conflict import find_conflicts
+from robust_theory.risks.multiclass import pairwise_optimal_risks
+from robust_theory.risks.risk import optimal_risk
+from robust_theory.risks.sample_limits import OPTIMAL_CLASSIFIER
+from robust_theory.risks.samples import read_norm, read_samples
+from robust_theory.risks.set_cover import CONFLICT_SETS
 from validation.experiment import (
     Curve,
     Experiment,

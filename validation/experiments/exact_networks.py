@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from empirical.estimate import quantile_interval, simultaneous_proportions
-from robust_theory import measure_limits
+from robust_theory.vulnerability import measure_limits
 from validation.experiment import (
     Experiment,
     Instance,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from robust_theory import equiprobable, explicit, neighbourhoods, normalised, tails
 from robust_theory.arithmetic import enclose
 from robust_theory.claim import Claim, Interval
+from robust_theory.vulnerability import equiprobable, explicit, neighbourhoods, normalised, tails
 from validation.experiment import Experiment, Json
 from validation.experiments import words
 from validation.experiments.sampling import Case, Number, computed, sampled

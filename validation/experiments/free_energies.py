@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from robust_theory import (
+from robust_theory.transport import (
     collisions,
     free_energy_bounds,
     free_energy_limits,

@@ -9,9 +9,9 @@ from fractions import Fraction
 import numpy as np
 from scipy.special import ndtri
 
-from robust_theory import patch_noise, smoothing_claims
 from robust_theory.arguments import exact_rational
-from robust_theory.resistance import edge_variances
+from robust_theory.wasserstein import patch_noise, smoothing_claims
+from robust_theory.wasserstein.resistance import edge_variances
 from validation.experiment import Experiment, Json, Measurement, Result
 from validation.experiments.smoothing import LEVELS, experiment
 from validation.verdict import Evidence

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from robust_theory import sample_limits, sample_means
 from robust_theory.arguments import exact_rational
 from robust_theory.claim import Claim
-from robust_theory.conflict import find_conflicts
-from robust_theory.risk import optimal_risk
-from robust_theory.samples import read_samples
+from robust_theory.risks import sample_limits, sample_means
+from robust_theory.risks.conflict import find_conflicts
+from robust_theory.risks.risk import optimal_risk
+from robust_theory.risks.samples import read_samples
 from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
 from validation.verdict import Evidence
 

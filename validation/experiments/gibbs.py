@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from robust_theory import entropic_adversary, gibbs, mixed_classifiers
 from robust_theory.claim import Claim
+from robust_theory.transport import entropic_adversary, gibbs, mixed_classifiers
 from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
 from validation.verdict import Evidence
 

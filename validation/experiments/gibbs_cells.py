@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from robust_theory import log_mean_exp
+from robust_theory.transport import log_mean_exp
 from validation.experiment import Json, Options, Progress, Result, Unit
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment, linprog
 from scipy.sparse import block_array, csc_array, eye_array
 
-from robust_theory import neighbour_flow
 from robust_theory.claim import Claim
-from robust_theory.flow import apply_flow, flow_arrays, flow_shapes, flow_vector
+from robust_theory.wasserstein import neighbour_flow
+from robust_theory.wasserstein.flow import apply_flow, flow_arrays, flow_shapes, flow_vector
 from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
 from validation.verdict import Evidence
 

@@ -7,9 +7,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from robust_theory import image_quantiles, image_radii, images, nearest_neighbour, real_data
 from robust_theory.arithmetic import enclose
 from robust_theory.claim import Claim
+from robust_theory.vulnerability import (
+    image_quantiles,
+    image_radii,
+    images,
+    nearest_neighbour,
+    real_data,
+)
 from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
 from validation.experiments import words
 from validation.experiments.sampling import Case, sampled

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from robust_theory import adversarial_generalisation, internal, internal_bounds
 from robust_theory.claim import Claim
+from robust_theory.risks import adversarial_generalisation
+from robust_theory.transport import internal, internal_bounds
 from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
 from validation.verdict import Evidence
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from robust_theory import internal, internal_bounds
+from robust_theory.transport import internal, internal_bounds
 from validation.experiment import (
     Experiment,
     Instance,

@@ -80,7 +80,7 @@ def attack(
         arrays["right_moved"] = _reached(judge, x, y, y)
         arrays["fooled_moved"] = _reached(judge, z, y, targets)
     if p["measured"] or p["attack"] == "direct":
-        from robust_theory.internal import internal_distance
+        from robust_theory.transport.internal import internal_distance
 
         move = (z.astype(np.float64) - x).reshape(len(x), -1)
         pairs = zip(x.transpose(0, 2, 3, 1), z.transpose(0, 2, 3, 1), strict=True)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from empirical.estimate import simultaneous_proportions
-from robust_theory import latent as theory
-from robust_theory import measure_limits
 from robust_theory.arguments import exact_rational
 from robust_theory.claim import Claim, Interval
+from robust_theory.vulnerability import latent as theory
+from robust_theory.vulnerability import measure_limits
 from validation.experiment import (
     Curve,
     Experiment,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from robust_theory import balls, cheeger, conditional, latents, norms, spheres
 from robust_theory.claim import Claim
+from robust_theory.vulnerability import balls, cheeger, conditional, latents, norms, spheres
 from validation.experiment import Experiment
 from validation.experiments import words
 from validation.experiments.sampling import Case, sampled

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from robust_theory import checkerboards, models, orthant_models, parallel, strip_models
 from robust_theory.claim import Claim
+from robust_theory.vulnerability import (
+    checkerboards,
+    models,
+    orthant_models,
+    parallel,
+    strip_models,
+)
 from validation.experiment import Experiment, Json
 from validation.experiments import words
 from validation.experiments.sampling import Case, sampled

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robust_theory import free_energy_bounds, free_energy_limits
 from robust_theory.claim import Interval
+from robust_theory.transport import free_energy_bounds, free_energy_limits
 from validation.experiment import (
     Experiment,
     Instance,
@@ -67,7 +67,7 @@ def measure_losses(
     from empirical.attacks.losses import loss_values
     from empirical.attacks.steps import pgd
     from empirical.layers import read_layers
-    from robust_theory.propagation import margin_bounds
+    from robust_theory.networks.propagation import margin_bounds
 
     network = pipeline._classifier(inputs, NETWORK)
     dataset = data.load(parameters["data"], parameters["data_dir"])

@@ -12,16 +12,16 @@ import numpy as np
 from empirical.points import LabelledPoints, load_points
 from robust_theory.arguments import exact_rational
 from robust_theory.claim import Interval
-from robust_theory.conflict import find_conflicts_among
-from robust_theory.multiclass import (
+from robust_theory.risks.conflict import find_conflicts_among
+from robust_theory.risks.multiclass import (
     MulticlassRisk,
     optimal_risk_multiclass,
     pairwise_optimal_risks,
 )
-from robust_theory.risk import OptimalRisk, optimal_risk
-from robust_theory.sample_limits import population_lower_bound
-from robust_theory.samples import Norm, read_norm, read_samples
-from robust_theory.set_cover import CONFLICT_SETS, mass_and_rest
+from robust_theory.risks.risk import OptimalRisk, optimal_risk
+from robust_theory.risks.sample_limits import population_lower_bound
+from robust_theory.risks.samples import Norm, read_norm, read_samples
+from robust_theory.risks.set_cover import CONFLICT_SETS, mass_and_rest
 from validation.experiment import (
     Experiment,
     Instance,

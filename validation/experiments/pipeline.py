@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robust_theory.latent import fooling_quantile
+from robust_theory.vulnerability.latent import fooling_quantile
 from validation.experiment import Json, Options, Progress, Result, Unit
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from robust_theory import certificates, lipschitz
-from robust_theory.affine_bounds import linear_bounds
 from robust_theory.claim import Claim, Interval
-from robust_theory.polytope import polytope_margins
-from robust_theory.propagation import Method, certified_radius, least_margin
-from robust_theory.relaxations import read_region
-from robust_theory.relu_networks import read_network
+from robust_theory.networks import certificates, lipschitz
+from robust_theory.networks.affine_bounds import linear_bounds
+from robust_theory.networks.polytope import polytope_margins
+from robust_theory.networks.propagation import Method, certified_radius, least_margin
+from robust_theory.networks.relaxations import read_region
+from robust_theory.networks.relu_networks import read_network
 from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
 from validation.experiments.small_networks import (
     DIGITS,

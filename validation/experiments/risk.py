@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from scipy.special import ndtr
 
-from robust_theory import gaussian_line, sample_limits, threshold
 from robust_theory.arguments import exact_rational
 from robust_theory.claim import Claim
+from robust_theory.risks import gaussian_line, sample_limits, threshold
 from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
 from validation.verdict import Evidence
 

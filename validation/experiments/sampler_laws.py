@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from robust_theory import energy_growth, sampler_laws
+from robust_theory.transport import energy_growth, sampler_laws
 from validation.experiment import (
     Experiment,
     Instance,

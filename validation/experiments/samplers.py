@@ -12,7 +12,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from robust_theory import checkerboards, models, orthant_models, parallel, strip_models
+from robust_theory.vulnerability import (
+    checkerboards,
+    models,
+    orthant_models,
+    parallel,
+    strip_models,
+)
 from validation.experiment import Json
 
 Floats = NDArray[np.float64]

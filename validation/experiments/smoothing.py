@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from robust_theory import smoothing_claims
 from robust_theory.arguments import exact_rational
 from robust_theory.claim import Claim
+from robust_theory.wasserstein import smoothing_claims
 from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
 from validation.experiments import worst_cases
 from validation.verdict import Evidence

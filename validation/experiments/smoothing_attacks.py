@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robust_theory.grid import grid_wasserstein
+from robust_theory.wasserstein.grid import grid_wasserstein
 from validation.experiment import Json, Progress, Result
 from validation.experiments.smoothing_networks import dataset_of, network_of, noise_from
 from validation.experiments.smoothing_plan import ALPHA

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from robust_theory.sequential import certify_sequentially
+from robust_theory.wasserstein.sequential import certify_sequentially
 from validation.experiment import Json, Options, Progress, Result, Unit
 from validation.experiments import pipeline, smoothing_plan, smoothing_tables
 from validation.experiments.smoothing_plan import ALPHA

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from robust_theory.covariance import gaussian_smoothing_radius
-from robust_theory.smoothing import smoothing_radius
-from robust_theory.votes import lower_limit, upper_limit
+from robust_theory.wasserstein.covariance import gaussian_smoothing_radius
+from robust_theory.wasserstein.smoothing import smoothing_radius
+from robust_theory.wasserstein.votes import lower_limit, upper_limit
 from validation.experiment import Json, Options, Progress, Result, Unit
 from validation.experiments import pipeline, smoothing_plan, smoothing_units
 from validation.experiments.cells import LEVEL, share_cell, skipped_cell

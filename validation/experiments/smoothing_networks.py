@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robust_theory.resistance import edge_variances
+from robust_theory.wasserstein.resistance import edge_variances
 from validation.experiment import Json, Result
 
 if TYPE_CHECKING:

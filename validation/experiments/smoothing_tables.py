@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from empirical.estimate import quantile_interval
-from robust_theory.votes import predict
+from robust_theory.wasserstein.votes import predict
 from validation.experiment import Json, Options, Progress, Result, Unit
 from validation.experiments import pipeline, smoothing_plan, smoothing_units
 from validation.experiments.cells import DIFFERS, LEVEL, heads, share_cell, skipped_cell

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robust_theory.resistance import edge_variances
+from robust_theory.wasserstein.resistance import edge_variances
 from validation.experiment import Json, Progress, Result
 from validation.experiments.smoothing_networks import (
     dataset_of,
@@ -53,7 +53,7 @@ def fit(
     """Fit a covariance to the network of the round before, and train a network with it."""
     from empirical.noise import gaussian_noise
     from empirical.noise_training import margin_sensitivity
-    from robust_theory.best_covariance import optimal_covariance
+    from robust_theory.wasserstein.best_covariance import optimal_covariance
 
     dataset = dataset_of(parameters)
     shape = dataset.shape[1:]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robust_theory.covariance import gaussian_smoothing_radius
-from robust_theory.smoothing import Form
-from robust_theory.votes import certify, lower_limit
+from robust_theory.wasserstein.covariance import gaussian_smoothing_radius
+from robust_theory.wasserstein.smoothing import Form
+from robust_theory.wasserstein.votes import certify, lower_limit
 from validation.experiment import Json, Progress, Result
 from validation.experiments.smoothing_networks import dataset_of, network_of, noise_from
 from validation.experiments.smoothing_plan import ALPHA

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from robust_theory.arguments import exact_rational
-from robust_theory.multiclass import optimal_risk_multiclass
-from robust_theory.set_cover import CONFLICT_SETS, mass_and_rest
+from robust_theory.risks.multiclass import optimal_risk_multiclass
+from robust_theory.risks.set_cover import CONFLICT_SETS, mass_and_rest
 from validation.experiment import Experiment, Instance, Json, Measurement, Result
 from validation.verdict import Evidence
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from empirical.estimate import quantile_interval, simultaneous_proportions
-from robust_theory import image_radii, images, measure_limits
 from robust_theory.claim import Interval
+from robust_theory.vulnerability import image_radii, images, measure_limits
 from validation.experiment import (
     Experiment,
     Instance,

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from robust_theory.arguments import exact_rational
-from robust_theory.multiclass import optimal_risks_multiclass
-from robust_theory.set_cover import CONFLICT_SETS
+from robust_theory.risks.multiclass import optimal_risks_multiclass
+from robust_theory.risks.set_cover import CONFLICT_SETS
 from validation.experiment import (
     Curve,
     Experiment,

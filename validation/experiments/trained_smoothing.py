@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from robust_theory.smoothing import Form, smoothing_radius
-from robust_theory.smoothing_claims import L2_AWARE_RADIUS, LAPLACE_PAPER_RADIUS
+from robust_theory.wasserstein.smoothing import Form, smoothing_radius
+from robust_theory.wasserstein.smoothing_claims import L2_AWARE_RADIUS, LAPLACE_PAPER_RADIUS
 from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result, Unit
 from validation.experiments import (
     pipeline,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from empirical.estimate import simultaneous_proportions
-from robust_theory import latent, measure_limits, models
+from robust_theory.vulnerability import latent, measure_limits, models
 from validation.experiment import Json, Options, Progress, Result, Unit
 from validation.experiments import pipeline
 from validation.experiments.cells import (

@@ -7,9 +7,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from robust_theory import surrogate, training
 from robust_theory.claim import Claim
-from robust_theory.finite_problems import around
+from robust_theory.risks import surrogate, training
+from robust_theory.risks.finite_problems import around
 from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
 from validation.experiments import trades_tables
 from validation.experiments.trades_networks import adversarial_errors, patterns

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from empirical.estimate import proportion_interval
-from robust_theory import transfer, transfer_limits
 from robust_theory.arguments import exact_rational
 from robust_theory.claim import Claim, Interval
+from robust_theory.vulnerability import transfer, transfer_limits
 from validation.experiment import (
     Curve,
     Experiment,

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from scipy.special import gammaln, xlogy
 
-from robust_theory import vote_claims
 from robust_theory.arguments import exact_rational
 from robust_theory.claim import Claim
-from robust_theory.sequential import log_evidence
-from robust_theory.votes import lower_limit, upper_limit
+from robust_theory.wasserstein import vote_claims
+from robust_theory.wasserstein.sequential import log_evidence
+from robust_theory.wasserstein.votes import lower_limit, upper_limit
 from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
 from validation.verdict import Evidence
 

@@ -1,0 +1,1 @@
+"""Adversaries as transport: Gibbs plans, free energies, bottleneck and internal distances."""

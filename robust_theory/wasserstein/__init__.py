@@ -1,0 +1,1 @@
+"""Wasserstein distances of images, and what smoothing certifies in them."""
