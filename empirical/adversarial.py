@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn import functional
 
 from empirical.adversarial_loop import AdversarialTraining, Budget, Watch, train_against
-from empirical.attacks.projections import project, steepest
+from empirical.attacks.projections import project
+from empirical.attacks.sparse import ascended
 from empirical.attacks.steps import random_point
 from empirical.data import Dataset
 from empirical.train import Progress
@@ -78,7 +79,8 @@ def train_on_pgd(
     ) -> tuple[torch.Tensor, int]:
         z = random_point(x, eps, norm, draws, (0.0, 1.0))
         for _step in range(steps):
-            z = project(z + share * eps * _direction(network, z, y, norm), x, eps, norm)
+            slope = _slope(network, z, y)
+            z = project(ascended(z, slope, share * eps, norm), x, eps, norm)
         return z, steps
 
     return train_against(
@@ -127,8 +129,11 @@ def train_for_free(
         eps: float,
         draws: torch.Generator,
     ) -> None:
-        z = x + kept[: len(x)]
-        move = project(z + eps * steepest(slope, z, norm), x, eps, norm, box=(-9.0, 9.0)) - x
+        z, box = x + kept[: len(x)], (-9.0, 9.0)
+        if norm == "l1":
+            # The best move is that of the attacked image in its box, which bounds it as well.
+            z, box = project(z, x, eps, norm), (0.0, 1.0)
+        move = project(ascended(z, slope, eps, norm), x, eps, norm, box=box) - x
         kept[: len(x)] = move
 
     return train_against(
@@ -197,12 +202,12 @@ def train_on_particles(
 
     def moved(
         z: torch.Tensor,
-        direction: torch.Tensor,
+        slope: torch.Tensor,
         x: torch.Tensor,
         eps: float,
         draws: torch.Generator,
     ) -> torch.Tensor:
-        z = z + step * eps * direction
+        z = ascended(z, slope, step * eps, norm)
         if noise:
             normal = torch.randn(z.shape, generator=draws).to(z.device)
             z = z + noise * eps * normal
@@ -221,7 +226,7 @@ def train_on_particles(
             return z, 0
         labels = y.repeat_interleave(particles)
         for _ in range(steps):
-            z = moved(z, _direction(network, z, labels, norm), many, eps, draws)
+            z = moved(z, _slope(network, z, labels), many, eps, draws)
         store[places(indices)] = z
         return z, steps
 
@@ -234,7 +239,7 @@ def train_on_particles(
     ) -> None:
         many = x.repeat_interleave(particles, dim=0)
         z = project(store[places(indices)], many, eps, norm)
-        store[places(indices)] = moved(z, steepest(slope, z, norm), many, eps, draws)
+        store[places(indices)] = moved(z, slope, many, eps, draws)
 
     return train_against(
         network,
@@ -250,9 +255,9 @@ def train_on_particles(
     )
 
 
-def _direction(network: nn.Module, z: torch.Tensor, y: torch.Tensor, norm: str) -> torch.Tensor:
-    """Steepest direction of the loss at the images, in the network's present mode."""
+def _slope(network: nn.Module, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """The loss's slope at the images, in the network's present mode."""
     z = z.detach().requires_grad_()
     loss = functional.cross_entropy(network(z), y, reduction="sum")
     (slope,) = torch.autograd.grad(loss, z)
-    return steepest(slope, z.detach(), norm)
+    return slope

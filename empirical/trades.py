@@ -7,7 +7,8 @@ from torch import nn
 from torch.nn import functional
 
 from empirical.adversarial_loop import AdversarialTraining, Budget, Watch, train_against
-from empirical.attacks.projections import project, steepest
+from empirical.attacks.projections import project
+from empirical.attacks.sparse import ascended
 from empirical.attacks.steps import random_point
 from empirical.data import Dataset
 from empirical.train import Progress
@@ -125,5 +126,5 @@ def most_divergent(
         # The entropy of p does not depend on z.
         crossed = -(p * functional.log_softmax(network(z), dim=1)).sum()
         (slope,) = torch.autograd.grad(crossed, z)
-        z = project(z.detach() + length * steepest(slope, z.detach(), norm), x, eps, norm)
+        z = project(ascended(z.detach(), slope, length, norm), x, eps, norm)
     return z.detach()

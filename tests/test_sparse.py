@@ -2,19 +2,24 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
+from empirical import adversarial
+from empirical.adversarial_loop import Budget
 from empirical.attacks.adaptive import apgd
 from empirical.attacks.sparse import ascended, spread
 from empirical.attacks.steps import pgd
 from empirical.attacks.worst import worst_case
+from empirical.trades import train_trades
 from robust_theory import affine_rise
-from tests.digit_networks import IMAGES, LABELS, affine, scaled, trained
+from tests.digit_networks import DIGITS, IMAGES, LABELS, affine, scaled, trained
 
 SEEDS = st.integers(0, 2**31)
 EPS = 2.0
@@ -167,3 +172,58 @@ def test_targets_budget_zero_and_no_images():
     assert found.fooled.sum() > 30
     assert (apgd(trained(), IMAGES, LABELS, 0.0, "l1").images == IMAGES).all()
     assert apgd(trained(), IMAGES[:0], LABELS[:0], 0.1, "l1").images.shape == (0, 1, 8, 8)
+
+
+class Watched(nn.Module):
+    """Logits 0, w.x and eight low ones that no training changes; keeps what it was trained on."""
+
+    def __init__(self, w):
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))
+        self.w = torch.from_numpy(w)
+        self.seen = None
+
+    def forward(self, x):
+        if self.training:
+            self.seen = x.detach().numpy()[0, 0]
+        lead = x.flatten(1) @ self.w + 0 * self.unused
+        return torch.stack([0 * lead, lead, *[lead - 9] * 8], 1)
+
+
+# Training from an image itself, which one step of the whole length makes the worst, and from a
+# random point, of which three steps of 5/6 of it come near. The budgets end with that attack.
+TRAININGS = {
+    "free": (adversarial.train_for_free, 2, {"replays": 2}, 0.0),
+    "particles": (adversarial.train_on_particles, 2, {"step": 1.0, "noise": 0.0}, 0.0),
+    "shared": (
+        adversarial.train_on_particles,
+        2,
+        {"step": 1.0, "noise": 0.0, "shared": True},
+        0.0,
+    ),
+    "pgd": (adversarial.train_on_pgd, 4, {"steps": 3}, 0.03),
+    "trades": (train_trades, 5, {"steps": 3}, 0.03),
+}
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+@pytest.mark.parametrize("eps", [0.5, 6.0])
+def test_training_in_l1_is_on_the_best_moves_of_many_pixels(name, eps):
+    train, gradients, options, short = TRAININGS[name]
+    for seed in range(3):
+        w = np.random.default_rng(seed).standard_normal(64).astype(np.float32)
+        image = DIGITS.train[seed : seed + 1]
+        x = DIGITS.images[image[0]].ravel()
+        one = replace(DIGITS, train=image, labels=np.zeros_like(DIGITS.labels))
+        network = Watched(0.1 * w)
+        train(network, one, eps, Budget(gradients, ramp=0.0, batch=1), "l1", **options)
+        move = network.seen.ravel().astype(float) - x
+        assert np.abs(move).sum() <= eps + 64 * 2.0**-23
+        assert network.seen.min() >= 0
+        assert network.seen.max() <= 1
+        # The divergence of trades rises either way, whatever the label.
+        signs = (1, -1) if name == "trades" else (1,)
+        assert any(
+            sign * move @ w >= (1 - short - 1e-5) * float(affine_rise(sign * w, x, eps, "l1"))
+            for sign in signs
+        )
