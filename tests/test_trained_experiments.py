@@ -10,7 +10,13 @@ import pytest
 from robust_theory import fooling_quantile
 from tests.test_experiments import BY_NAME, ROW_ALPHA
 from validation.experiment import Options, Result, Table
-from validation.experiments import pipeline, trained_table, transfer
+from validation.experiments import (
+    pipeline,
+    trained_attacks,
+    trained_networks,
+    trained_table,
+    transfer,
+)
 from validation.rows import plan
 from validation.verdict import decide
 
@@ -273,22 +279,22 @@ def test_a_dcgan_generates_the_data_of_every_unit():
         return None
 
     made = {
-        "digits/generator-on-dcgan": pipeline.train_generator(
+        "digits/generator-on-dcgan": trained_networks.train_generator(
             {**quiet, "generator": "dcgan", "latent_dimension": 5, "epochs": 1}, {}, 1, silent
         ),
-        "digits/classifier-linear": pipeline.train_classifier(
+        "digits/classifier-linear": trained_networks.train_classifier(
             {**quiet, "network": "linear", "epochs": 2}, {}, 2, silent
         ),
     }
     attacked = {**quiet, "network": "linear", "n": 20}
-    radii = pipeline.attack_latent(attacked, made, 3, silent).arrays["radii"]
+    radii = trained_attacks.attack_latent(attacked, made, 3, silent).arrays["radii"]
     assert radii.shape == (20,)
     assert (radii > 0).all()
-    counts = pipeline.count_classes({**attacked, "n": 500}, made, 4, silent).arrays["counts"]
+    counts = trained_attacks.count_classes({**attacked, "n": 500}, made, 4, silent).arrays["counts"]
     assert counts.sum() == 500
-    modulus = pipeline.measure_modulus({"n": 3, "t": 0.25}, made, 5, silent)
+    modulus = trained_attacks.measure_modulus({"n": 3, "t": 0.25}, made, 5, silent)
     assert (modulus.arrays["below"] <= modulus.arrays["above"]).all()
-    within = pipeline.measure_modulus({"n": 3, "q": 0.25}, made, 5, silent)
+    within = trained_attacks.measure_modulus({"n": 3, "q": 0.25}, made, 5, silent)
     assert within.values["t"] == fooling_quantile([0.1] * 10, 0.25)
     assert (modulus.arrays["above"] >= 0.25 * modulus.values["lipschitz_from_above"]).all()
 

@@ -30,6 +30,7 @@ from validation.experiments import (
     adversarial_sweeps,
     adversarial_tables,
     pipeline,
+    trained_networks,
     transport_tables,
 )
 from validation.experiments.gibbs_cells import Array
@@ -69,7 +70,7 @@ def measure_losses(
     from empirical.layers import read_layers
     from robust_theory.networks.propagation import margin_bounds
 
-    network = pipeline._classifier(inputs, NETWORK)
+    network = trained_networks.read_classifier(inputs, NETWORK)
     dataset = data.load(parameters["data"], parameters["data_dir"])
     chosen = dataset.test[: parameters["images"]]
     x, y = dataset.images[chosen].astype(np.float64), dataset.labels[chosen]

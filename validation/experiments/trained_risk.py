@@ -27,7 +27,7 @@ from validation.experiment import (
     Result,
     Unit,
 )
-from validation.experiments import classifiers, own_data, pipeline
+from validation.experiments import classifiers, own_data, pipeline, trained_networks
 
 if TYPE_CHECKING:
     from torch import nn
@@ -92,7 +92,7 @@ def attack(
     from empirical.attacks.errors import error_distance
 
     points, norm = own_data.load(parameters), parameters["norm"]
-    classifier = pipeline._classifier(inputs, parameters["network"])
+    classifier = trained_networks.read_classifier(inputs, parameters["network"])
     (trained,) = inputs.values()
     images = (points.X / points.scale).reshape(len(points.X), *trained.values["shape"])
     device = parameters["device"]
