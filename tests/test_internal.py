@@ -3,12 +3,13 @@
 import dataclasses
 import itertools
 import math
-import time
 
 import numpy as np
+import ot
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
 from transport_references import agrees
 
 from robust_theory.transport.internal import internal_distance, internal_wasserstein
@@ -175,17 +176,14 @@ def test_gradient_against_differences(shapes):
         assert slope == pytest.approx(gradient[place], abs=1e-7)
 
 
-def test_an_image_of_digits_in_less_than_15_hundredths_of_a_second():
+def test_images_of_digits_by_the_network_simplex():
     draw = np.random.default_rng(0)
     x = draw.random((28, 28))
-    internal_wasserstein(x, x, 7)  # imports
     for y in (draw.random((28, 28)), np.clip(x + 0.1 * draw.normal(size=x.shape), 0, 1)):
-        times = []
-        for _ in range(3):
-            start = time.process_time()
-            result = internal_wasserstein(x, y, 7)
-            times.append(time.process_time() - start)
-        assert min(times) < 0.15
+        result = internal_wasserstein(x, y, 7)
+        cost = cdist(*result.tables, "cityblock")
+        # A mean of 484 costs, each a sum of 49 differences.
+        assert result.value == pytest.approx(ot.emd2([], [], cost), rel=1e-13)
         assert result.verify()
 
 
