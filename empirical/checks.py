@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -86,6 +86,36 @@ def sign_test(more: int, less: int) -> float:
     """Return P(Bin(more + less, 1/2) >= more), computed exactly and rounded once."""
     n = more + less
     return sum(math.comb(n, k) for k in range(more, n + 1)) / 2**n
+
+
+def read_images(images: ArrayLike) -> NDArray[Any]:
+    """Return images as one block of memory, shape (m, ...) with m >= 1.
+
+    Raises
+    ------
+    ValueError
+        No images, or not numbers.
+    """
+    x = np.asarray(images)
+    if x.ndim < 2 or not x.size or x.dtype.kind not in "fiu":
+        raise ValueError(
+            f"images must be numbers of shape (m, ...), m >= 1, got shape {x.shape} of {x.dtype}"
+        )
+    return np.ascontiguousarray(x)
+
+
+def read_labels(labels: ArrayLike, count: int) -> NDArray[np.int64]:
+    """Return one label for each of `count` images.
+
+    Raises
+    ------
+    ValueError
+        Not whole numbers, or not of shape (count,).
+    """
+    y = np.asarray(labels)
+    if y.shape != (count,) or y.dtype.kind not in "iu":
+        raise ValueError(f"labels must be {count} whole numbers, got shape {y.shape} of {y.dtype}")
+    return y.astype(np.int64)
 
 
 def read_fooled(fooled: ArrayLike, name: str) -> NDArray[np.bool_]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import numbers
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +17,10 @@ from empirical.attack_checks import (
     loss_check,
     one_step_check,
     one_step_robustness_check,
+    optimisation_check,
     restarts_check,
     sampling_check,
+    silent_check,
     steps_check,
     transfer_check,
     unbounded_check,
@@ -26,8 +30,8 @@ from empirical.attacks.adaptive import apgd
 from empirical.attacks.losses import loss_values
 from empirical.attacks.projections import Box
 from empirical.attacks.square import square_attack
-from empirical.attacks.steps import fgsm, pgd, random_point
-from empirical.checks import Check, not_applicable
+from empirical.attacks.steps import Attacked, fgsm, pgd, random_point
+from empirical.checks import Check, not_applicable, read_images, read_labels
 from empirical.model_checks import (
     accuracy_check,
     batch_check,
@@ -38,16 +42,20 @@ from empirical.model_checks import (
     inference_check,
     logits_check,
     mode_check,
+    nearby_check,
     repeat_check,
     slope_check,
 )
 from empirical.strength_checks import double_check, inside_check, planted_check
+from empirical.traces import Trace, trace
 
 Progress = Callable[[float, str], None]
 
 _SHARES = (0.25, 0.5, 1.0, 2.0)  # of eps: the balls in which more and more must be fooled
 _ALLOWANCE = 0.1  # by which one run of PGD may miss what all attacks together find
 _PLANTED = 10  # images on which examples are planted
+_TRACED = 10  # images that are attacked one by one, with notes
+_TYPES = (torch.float16, torch.float32, torch.float64)  # what numpy knows too
 
 
 def model_checks(
@@ -55,7 +63,7 @@ def model_checks(
 ) -> tuple[Check, ...]:
     """Return what can be said without an attack: mode, inputs, logits, slopes, labels.
 
-    Where inputs or logits are not what an attack can use, only these two are returned.
+    Where inputs, logits or labels are not what an attack can use, only these three are returned.
 
     Parameters
     ----------
@@ -65,8 +73,17 @@ def model_checks(
         Shapes (m, c, h, w), m >= 2, and (m,).
     box : pair of float
         Ends of the pixels' values.
+
+    Raises
+    ------
+    ValueError
+        Images or labels that are not numbers of these shapes, a box that is empty, or a network
+        that does not return logits (m, K), or whose weights are of a type that numpy lacks.
     """
-    first = (box_check(images, box), finite_check(network, images))
+    images, labels = _read(network, images, labels)
+    boxed, finite = box_check(images, box), finite_check(network, images)
+    classes = classes_check(network, images, labels)
+    first = (boxed, finite, classes)
     if any(check.verdict == "fail" for check in first):
         return first
     return (
@@ -78,7 +95,6 @@ def model_checks(
         slope_check(network, images, labels, "margin"),
         slope_check(network, images, labels, "cross-entropy"),
         inference_check(network, images),
-        classes_check(network, images, labels),
         constant_check(network, images),
         accuracy_check(network, images, labels),
     )
@@ -133,13 +149,18 @@ def masking_checks(
     ValueError
         Arguments outside these ranges.
     """
-    if not eps > 0:
-        raise ValueError(f"eps must be positive, got {eps!r}")
+    _check_eps(eps)
+    if samples < 1:
+        raise ValueError(f"samples must be at least 1, got {samples}")
     if norm not in ("linf", "l2"):
         raise ValueError(f"norm must be 'linf' or 'l2', got {norm!r}")
     say = progress or (lambda fraction, words: None)
     checks = list(model_checks(network, images, labels, box=box))
-    if len(checks) == 2 or not _has_slope(network, images, labels):
+    if len(checks) == 3:
+        return tuple(checks)
+    images, labels = _read(network, images, labels)
+    checks.append(nearby_check(network, images, eps, norm, seed=seed, box=box))
+    if not _has_slope(network, images, labels):
         return tuple(checks)
     f = copy.deepcopy(network).eval()
     say(0.1, "one step and many")
@@ -150,7 +171,10 @@ def masking_checks(
             f, images, labels, radius, norm, steps=count, restarts=restarts, seed=seed, box=box
         ).fooled
 
-    many = pgd(f, images, labels, eps, norm, steps=steps, seed=seed, box=box)
+    def again(g: nn.Module, x: np.ndarray, y: np.ndarray) -> Attacked:
+        return pgd(g, x, y, eps, norm, steps=steps, seed=seed, box=box)
+
+    many = again(f, images, labels)
     say(0.3, "more steps, restarts and balls")
     longer, several = white(eps, 3 * steps), white(eps, restarts=3)
     curve = [many.fooled if share == 1 else white(share * eps) for share in _SHARES]
@@ -181,7 +205,9 @@ def masking_checks(
         checks.append(not_applicable("examples of another model", "no other model was given"))
     else:
         other_model = copy.deepcopy(surrogate).eval()
-        made = pgd(other_model, images, labels, eps, norm, steps=steps, seed=seed, box=box).images
+        if classes_check(other_model, images, labels).verdict == "fail":
+            raise ValueError("surrogate must have a logit for each of the labels")
+        made = again(other_model, images, labels).images
         transferred = _wrong(f, made, labels)
         checks.append(transfer_check(many.fooled, transferred))
         tried.append(transferred)
@@ -190,12 +216,14 @@ def masking_checks(
         inside_check(images, many.images, eps, norm, box),
         double_check(f, many, labels),
     ]
-    say(0.8, "planted examples")
+    say(0.8, "on the way, and planted examples")
+    way = trace(f, images[:_TRACED], labels[:_TRACED], again)
+    checks += [silent_check(way.on_the_way, way.returned), _at_rest(way)]
     checks.append(
         planted_check(
             f if features is None else features,
             images[:_PLANTED],
-            lambda g, x, y: pgd(g, x, y, eps, norm, steps=steps, seed=seed, box=box),
+            again,
             eps,
             norm,
             seed=seed,
@@ -203,6 +231,33 @@ def masking_checks(
         )
     )
     return tuple(checks)
+
+
+def _check_eps(eps: Any) -> None:
+    if not isinstance(eps, numbers.Real) or not 0 < float(eps) < float("inf"):
+        raise ValueError(f"eps must be a positive finite number, got {eps!r}")
+
+
+def _read(
+    network: nn.Module, images: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    x = read_images(images)
+    if x.ndim != 4:
+        raise ValueError(f"images must have shape (m, c, h, w), got {x.shape}")
+    other = {p.dtype for p in network.parameters() if p.dtype not in _TYPES}
+    if other:
+        raise ValueError(f"network must have weights of type {_TYPES}, got {other.pop()}")
+    return x, read_labels(labels, len(x))
+
+
+def _at_rest(way: Trace) -> Check:
+    """Of the images that were not fooled: the others' attacks had no reason to go on."""
+    left, name = way.margins[:, ~way.on_the_way], "loss has come to rest"
+    if left.shape[1] == 0:
+        return not_applicable(name, "everything that was looked at is fooled")
+    if len(left) < 10 or not np.isfinite(left).all():
+        return not_applicable(name, "needs ten steps and finite margins")
+    return optimisation_check(left)
 
 
 def _has_slope(network: nn.Module, images: np.ndarray, labels: np.ndarray) -> bool:

@@ -13,7 +13,8 @@ from torch import nn
 
 from empirical.attacks.losses import loss_values
 from empirical.attacks.projections import Box
-from empirical.checks import Check, judged, not_applicable
+from empirical.attacks.steps import random_point
+from empirical.checks import Check, judged, not_applicable, read_images, read_labels
 
 CONSTANT = 0.99  # share of images with one label from which on a classifier is constant
 FLAT = 0.05  # share of images without a slope that is put up with
@@ -23,8 +24,11 @@ _NEAR = 1e-3  # relative difference of logits that rounding does not explain
 
 def box_check(images: np.ndarray, box: Box = (0.0, 1.0)) -> Check:
     """Fail where images have pixels outside the box, or NaN; the number is their share."""
-    inside = ((images >= box[0]) & (images <= box[1])).reshape(len(images), -1).all(1)
-    share = float(1 - inside.mean()) if len(images) else 0.0
+    if not box[0] < box[1]:
+        raise ValueError(f"box must be a pair (low, high) with low < high, got {box}")
+    x = read_images(images)
+    inside = ((x >= box[0]) & (x <= box[1])).reshape(len(x), -1).all(1)
+    share = float(1 - inside.mean())
     return judged("inputs in the box", share > 0, share, f"share of images outside {box}")
 
 
@@ -46,6 +50,26 @@ def finite_check(network: nn.Module, images: np.ndarray) -> Check:
     """Fail where logits are NaN or infinite; the number is the share of images with such."""
     bad = 1 - float(torch.isfinite(_logits(network, images)).all(1).double().mean())
     return judged("finite logits", bad > 0, bad, "share of images with NaN or infinite logits")
+
+
+def nearby_check(
+    network: nn.Module,
+    images: np.ndarray,
+    eps: float,
+    norm: str = "linf",
+    *,
+    seed: int = 0,
+    box: Box = (0.0, 1.0),
+) -> Check:
+    """Fail where logits are NaN or infinite at random points of the balls, one for each image.
+
+    An attack takes such a point for one that is classified rightly.
+    """
+    draws = torch.Generator().manual_seed(seed)
+    x = random_point(_tensor(network, images), eps, norm, draws, box)
+    bad = 1 - float(torch.isfinite(_logits(network, x)).all(1).double().mean())
+    meaning = "share of images with NaN or infinite logits at a random point of the ball"
+    return judged("finite logits in the ball", bad > 0, bad, meaning)
 
 
 def logits_check(network: nn.Module, images: np.ndarray) -> Check:
@@ -105,7 +129,10 @@ def slope_check(
     name = f"slope of the {loss}"
     running = copy.deepcopy(network)
     x = _tensor(running, images).requires_grad_()
-    y = torch.from_numpy(labels.astype(np.int64))
+    y = torch.from_numpy(read_labels(labels, len(x)))
+    K = _logits(network, images).shape[1]
+    if not (y.min() >= 0 and y.max() < K):
+        raise ValueError(f"labels must lie in 0..{K - 1}, got {int(y.min())}..{int(y.max())}")
     try:
         (slope,) = torch.autograd.grad(loss_values(running(x), y, loss).sum(), x)
     except RuntimeError as error:
@@ -140,10 +167,11 @@ def inference_check(network: nn.Module, images: np.ndarray) -> Check:
 
 def classes_check(network: nn.Module, images: np.ndarray, labels: np.ndarray) -> Check:
     """Fail where labels exceed the logits; not applicable below the three that DLR needs."""
-    K = _logits(network, images).shape[1]
+    logits = _logits(network, images)
+    K, y = logits.shape[1], read_labels(labels, len(logits))
     name = "number of classes"
-    if len(labels) and not (labels.min() >= 0 and labels.max() < K):
-        return judged(name, True, K, f"logits; labels go from {labels.min()} to {labels.max()}")
+    if not (y.min() >= 0 and y.max() < K):
+        return judged(name, True, K, f"logits; labels go from {y.min()} to {y.max()}")
     if K < 3:
         return not_applicable(name, f"the DLR loss needs 3 classes, there are {K}")
     return judged(name, False, K, "logits, enough for the DLR loss and for targets")
@@ -162,31 +190,36 @@ def accuracy_check(network: nn.Module, images: np.ndarray, labels: np.ndarray) -
 
     Source: carlini2019, section 3.
     """
-    right = float((_logits(network, images).argmax(1).numpy() == labels).mean())
-    common = float(np.bincount(labels).max() / len(labels))
+    decided = _logits(network, images).argmax(1).numpy()
+    y = read_labels(labels, len(decided))
+    right = float((decided == y).mean())
+    common = float(np.unique(y, return_counts=True)[1].max() / len(y))
     meaning = f"accuracy on unchanged images; the commonest label alone has {common:.3g}"
     return judged("accuracy without an attack", right <= common, right, meaning)
 
 
-def _logits(network: nn.Module, images: np.ndarray) -> torch.Tensor:
+def _logits(network: nn.Module, images: np.ndarray | torch.Tensor) -> torch.Tensor:
     """Of a copy: batch normalisation in training mode would change the original."""
     return _run(copy.deepcopy(network), images)
 
 
-def _run(network: nn.Module, images: np.ndarray) -> torch.Tensor:
+def _run(network: nn.Module, images: np.ndarray | torch.Tensor) -> torch.Tensor:
+    x = images if isinstance(images, torch.Tensor) else _tensor(network, images)
     with torch.no_grad():
-        logits = network(_tensor(network, images)).double()
-    if logits.ndim != 2 or len(logits) != len(images) or not len(images):
+        logits = network(x)
+    if not isinstance(logits, torch.Tensor):
+        raise ValueError(f"network must return one tensor of logits, got {type(logits).__name__}")
+    if logits.ndim != 2 or len(logits) != len(x):
         raise ValueError(
-            f"network must take at least one image to logits (m, K), got {tuple(logits.shape)} "
-            f"for {len(images)} images"
+            f"network must take images to logits (m, K), got {tuple(logits.shape)} "
+            f"for {len(x)} images"
         )
-    return logits
+    return logits.double()
 
 
 def _tensor(network: nn.Module, images: np.ndarray) -> torch.Tensor:
     dtype = next((p.dtype for p in network.parameters()), torch.float32)
-    return torch.tensor(images, dtype=dtype)
+    return torch.tensor(read_images(images), dtype=dtype)
 
 
 def _difference(one: torch.Tensor, two: torch.Tensor) -> float:

@@ -20,6 +20,7 @@ from empirical.exact_milp import milp_radius
 from empirical.loss_slices import draw_slice, loss_slice
 from empirical.masking import masking_checks
 from empirical.masking import model_checks as all_model_checks
+from empirical.traces import trace
 from empirical.trades import most_divergent, trades_loss, train_trades
 from robust_theory.risks.divergence import kl_gradients
 from tests.digit_networks import (
@@ -51,11 +52,11 @@ def names(checks):
 def test_a_sound_network_passes_every_check():
     checks = checked("sound")
     assert failures(checks) == ()
-    assert len(names(checks)) == len(checks) == 26
+    assert len(names(checks)) == len(checks) == 29
     # It has neither dropout nor batch normalisation; all else applies.
     assert {c.name for c in checks if c.verdict == "not applicable"} == {"evaluation mode"}
     lines = table(checks).splitlines()
-    assert len(lines) == 26
+    assert len(lines) == 29
     assert lines[-1].startswith("not applicable")
 
 
@@ -115,10 +116,106 @@ def test_training_mode_is_flagged():
 def test_inputs_and_logits_that_no_attack_can_use_are_flagged_alone():
     checks = masking_checks(trained(), IMAGES + 0.5, LABELS, 0.1)
     assert names(failures(checks)) == {"inputs in the box"}
-    assert len(checks) == 2
+    assert len(checks) == 3
     broken = Changed(trained(), behind=lambda z: z.where(z < 5, math.nan))
     assert names(failures(masking_checks(broken, IMAGES, LABELS, 0.1))) == {"finite logits"}
     assert model_checks.box_check(IMAGES * np.nan).verdict == "fail"
+    checks = masking_checks(trained(), IMAGES, LABELS + 1, 0.1)
+    assert names(failures(checks)) == {"number of classes"}
+    assert len(checks) == 3
+
+
+def test_logits_that_are_finite_at_the_images_only_are_flagged():
+    """The digits' pixels are sixteenths. PGD fools nothing more: NaN is not above any logit."""
+
+    def sixteenths(x):
+        return x.where(16 * x == (16 * x).round(), math.nan)
+
+    hidden = Changed(trained(), before=sixteenths)
+    assert model_checks.finite_check(hidden, IMAGES).verdict == "pass"
+    assert (pgd(hidden, IMAGES, LABELS, 0.3).fooled == model_wrong(hidden)).all()
+    found = {c.name: c for c in masking_checks(hidden, IMAGES, LABELS, 0.3, steps=10, queries=20)}
+    assert found["finite logits in the ball"].verdict == "fail"
+    assert found["finite logits in the ball"].number == 1
+    assert model_checks.nearby_check(trained(), IMAGES, 0.3).verdict == "pass"
+
+
+def model_wrong(network):
+    with torch.no_grad():
+        return (network(torch.from_numpy(IMAGES)).argmax(1) != torch.from_numpy(LABELS)).numpy()
+
+
+LOGIT = nn.Sequential(nn.Flatten(), nn.Linear(64, 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"eps": math.nan}, "eps must be a positive finite number, got nan"),
+        ({"eps": -0.1}, "eps must be a positive finite number"),
+        ({"eps": "8/255"}, "eps must be a positive finite number, got '8/255'"),
+        ({"samples": 0}, "samples must be at least 1"),
+        ({"box": (1.0, 0.0)}, "box must be a pair"),
+        ({"images": IMAGES[:0], "labels": LABELS[:0]}, "images must be numbers of shape"),
+        ({"images": IMAGES.reshape(60, -1)}, "images must have shape"),
+        ({"labels": LABELS[:5]}, "labels must be 60 whole numbers"),
+        ({"labels": LABELS.astype(float)}, "labels must be 60 whole numbers"),
+        ({"network": copy.deepcopy(trained()).bfloat16()}, "weights of type"),
+        ({"network": Changed(trained(), behind=lambda z: (z, z))}, "one tensor of logits"),
+        ({"network": Changed(trained(), behind=lambda z: z[:, 0])}, "to logits"),
+        ({"surrogate": LOGIT, "steps": 1, "queries": 1, "samples": 1}, "surrogate must have"),
+    ],
+)
+def test_wrong_classifiers_and_inputs(change, message):
+    arguments = {"network": trained(), "images": IMAGES, "labels": LABELS, "eps": 0.1} | change
+    with pytest.raises(ValueError, match=message):
+        masking_checks(**arguments)
+
+
+def test_arrays_of_any_layout_and_precision_give_the_same():
+    few, right = IMAGES[:8], LABELS[:8]
+
+    def verdicts(images, labels):
+        return [c.verdict for c in masking_checks(trained(), images, labels, 0.1, steps=10,
+                                                  queries=20)]  # fmt: skip
+
+    expected = verdicts(few, right)
+    for images in (few[::-1][::-1], np.asfortranarray(few), few.astype(np.float64)):
+        assert verdicts(images, right) == expected
+    assert verdicts(torch.from_numpy(few), right.tolist()) == expected
+
+
+def test_what_an_attack_does_on_its_way_is_noted():
+    """PGD keeps what it finds and comes to rest; an attack that returns its last point, and one
+    of short steps, do not.
+    """
+
+    def patient(network, images, labels):
+        return pgd(network, images, labels, 0.1, steps=40)
+
+    def short(network, images, labels):
+        return pgd(network, images, labels, 0.1, steps=40, step=1e-4, random_start=False)
+
+    def forgetful(network, images, labels):
+        pgd(network, images, labels, 0.3, steps=10)
+        return Attacked(images, np.ones(len(images), dtype=bool), 10)
+
+    few, right = IMAGES[:6], LABELS[:6]
+    way = trace(trained(), few, right, patient)
+    assert way.margins.shape[1] == 6
+    left = ~way.on_the_way
+    assert left.any()
+    assert len(way.margins) == 40 + 3  # the image twice, 40 slopes, the end
+    assert attack_checks.silent_check(way.on_the_way, way.returned).verdict == "pass"
+    assert attack_checks.optimisation_check(way.margins[:, left]).verdict == "pass"
+    slow = trace(trained(), few, right, short)
+    assert attack_checks.optimisation_check(slow.margins[:, ~slow.on_the_way]).verdict == "fail"
+    lost = trace(trained(), few, right, forgetful)
+    found = attack_checks.silent_check(lost.on_the_way, lost.returned)
+    hidden = lost.on_the_way & ~model_wrong(trained())[:6]
+    assert (found.verdict, found.number) == ("fail", hidden.mean())
+    with pytest.raises(ValueError, match="attack must run"):
+        trace(trained(), few, right, lambda network, x, y: Attacked(x, y > 10, 0))
 
 
 def test_what_else_can_be_wrong_with_a_model():
