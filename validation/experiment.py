@@ -129,6 +129,10 @@ class Measurement:
     curve: Curve | None = None
 
 
+# Parameters of an instance, results by key, seed and level to what was measured.
+Measure: TypeAlias = Callable[[Mapping[str, Json], Mapping[str, Result], int, float], Measurement]
+
+
 @dataclass(frozen=True)
 class Instance:
     """One row of the report before it is measured.
@@ -185,7 +189,7 @@ class Experiment:
     reading: str
     x_label: str
     instances: Callable[[Options], tuple[Instance, ...]]
-    measure: Callable[[Mapping[str, Json], Mapping[str, Result], int, float], Measurement]
+    measure: Measure
     resolution: float = float("inf")
     tables: Callable[[Options], tuple[Unit, ...]] = lambda options: ()
     norms: tuple[str, ...] = ("l1", "l2", "linf")

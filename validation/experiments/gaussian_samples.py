@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from robust_theory.arguments import exact_rational
-from robust_theory.claim import Claim
 from robust_theory.risks import sample_limits, sample_means
 from robust_theory.risks.conflict import find_conflicts
 from robust_theory.risks.risk import optimal_risk
 from robust_theory.risks.samples import read_samples
-from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
+from validation.experiment import Experiment, Json, Measurement, Result
+from validation.experiments.fixed_rows import fixed_rows
 from validation.verdict import Evidence
 
 # ------------------------------------------------------------------- on average
@@ -141,32 +142,7 @@ def _held_out(
 # ------------------------------------------------------------------- the experiments
 
 
-def _experiment(
-    name: str,
-    claim: Claim,
-    subject: str,
-    measure: Callable[..., Measurement],
-    rows: Mapping[str, Mapping[str, Json]],
-    quantity: str,
-    reading: str,
-) -> Experiment:
-    def instances(options: Options) -> tuple[Instance, ...]:
-        return tuple(Instance(row, dict(parameters)) for row, parameters in rows.items())
-
-    return Experiment(
-        name=name,
-        claim=claim,
-        subject=subject,
-        quantity=quantity,
-        unit="probability",
-        norm="l2",
-        reading=reading,
-        x_label="probability",
-        instances=instances,
-        measure=measure,
-    )
-
-
+_experiment = partial(fixed_rows, unit="probability", norm="l2")
 _BELOW = (
     "Each bar is the mean least risk of samples with its band; it must end below the mark, the "
     "least risk of the population."
@@ -184,8 +160,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "two-dimensions": _of_dimension(2, "0.5", 150, 100),
             "five-dimensions": _of_dimension(5, "0.5", 150, 100),
         },
-        "mean least risk of a sample",
         _BELOW,
+        quantity="mean least risk of a sample",
     ),
     _experiment(
         "mean-sample-risk-of-gaussian-classes-on-the-line",
@@ -203,8 +179,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
                 "sampling": {"n": 60, "samples": 400},
             },
         },
-        "mean least risk of a sample",
         _BELOW,
+        quantity="mean least risk of a sample",
     ),
     _experiment(
         "population-risk-of-many-samples",
@@ -215,9 +191,9 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "two-dimensions": _of_dimension(2, "0.5", 200, 50),
             "unequal-priors": {**_UNEQUAL, "sampling": {"n": 200, "samples": 50}},
         },
-        "least adversarial risk of the population",
         "Each bar is the least risk of the population; it must not end below the mark, the largest "
         "limit that any of the samples gives.",
+        quantity="least adversarial risk of the population",
     ),
     _experiment(
         "held-out-risk-of-the-optimal-classifier",
@@ -225,8 +201,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "sample_limits",
         _held_out,
         {"equal-priors": _HELD_OUT, "unequal-priors": {**_HELD_OUT, "prior0": 0.4}},
-        "adversarial risk on fresh data",
         "Each bar is the risk of the classifier on points that it has not seen; it must not end "
         "below the mark, the limit of the first sample less both slacks.",
+        quantity="adversarial risk on fresh data",
     ),
 )

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robust_theory.claim import Claim
 from robust_theory.transport import entropic_adversary, gibbs, mixed_classifiers
-from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
+from validation.experiment import Experiment, Json, Measurement, Result
+from validation.experiments.fixed_rows import fixed_rows
 from validation.verdict import Evidence
 
-Measure = Callable[[Mapping[str, Json], Mapping[str, Result], int, float], Measurement]
 Array: TypeAlias = NDArray[Any]
 
 EQUAL = "Each bar encloses the number by another road; the mark of the theory must be inside."
@@ -152,37 +152,7 @@ def _game_value(
 # ------------------------------------------------------------------------- list
 
 
-def experiment(
-    name: str,
-    claim: Claim,
-    subject: str,
-    measure: Measure,
-    rows: Mapping[str, Json],
-    reading: str,
-    resolution: float = math.inf,
-    quantity: str = "value of the adversary",
-    unit: str = "loss",
-) -> Experiment:
-    """An experiment on a claim about entropic adversaries, a row for each set of arguments."""
-
-    def instances(options: Options) -> tuple[Instance, ...]:
-        return tuple(Instance(row, dict(parameters)) for row, parameters in rows.items())
-
-    return Experiment(
-        name=name,
-        claim=claim,
-        subject=subject,
-        quantity=quantity,
-        unit=unit,
-        norm="linf",
-        reading=reading,
-        x_label=unit,
-        instances=instances,
-        measure=measure,
-        resolution=resolution,
-    )
-
-
+experiment = partial(fixed_rows, quantity="value of the adversary", unit="loss", norm="linf")
 _PLANS = {"p": WEIGHTS, "losses": LOSSES, "reach": REACH}
 
 EXPERIMENTS: tuple[Experiment, ...] = (

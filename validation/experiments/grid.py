@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment, linprog
 from scipy.sparse import block_array, csc_array, eye_array
 
-from robust_theory.claim import Claim
 from robust_theory.wasserstein import neighbour_flow
 from robust_theory.wasserstein.flow import apply_flow, flow_arrays, flow_shapes, flow_vector
-from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
+from validation.experiment import Experiment, Json, Measurement, Result
+from validation.experiments.fixed_rows import fixed_rows
 from validation.verdict import Evidence
-
-Measure = Callable[[Mapping[str, Json], Mapping[str, Result], int, float], Measurement]
 
 
 def images(parameters: Mapping[str, Json], seed: int) -> dict[str, Any]:
@@ -142,27 +141,8 @@ def _evidence(lower: Fraction, upper: Fraction, method: str) -> Evidence:
     return Evidence(float(lower), float(lower), float(upper), "exact", method)
 
 
-def _experiment(
-    name: str, claim: Claim, measure: Measure, quantity: str, rows: Mapping[str, Json]
-) -> Experiment:
-    def instances(options: Options) -> tuple[Instance, ...]:
-        return tuple(Instance(row, dict(parameters)) for row, parameters in rows.items())
-
-    return Experiment(
-        name=name,
-        claim=claim,
-        subject="neighbour_flow",
-        quantity=quantity,
-        unit="mass times distance",
-        norm="l1",
-        reading="Each bar encloses the least cost by another road; the mark must be inside.",
-        x_label="mass times distance",
-        instances=instances,
-        measure=measure,
-        resolution=1e-9,
-    )
-
-
+_experiment = partial(fixed_rows, unit="mass times distance", norm="l1", resolution=1e-9)
+_READING = "Each bar encloses the least cost by another road; the mark must be inside."
 _ROWS = {
     "2x2": {"shape": [2, 2], "levels": 5, "normalise": True},
     "3x4-normalised": {"shape": [3, 4], "levels": 3, "normalise": True},
@@ -173,19 +153,23 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     _experiment(
         "grid-transport-of-single-units",
         neighbour_flow.TRANSPORT_BY_NEIGHBOURS,
+        "neighbour_flow",
         _transport,
-        "the least cost of a coupling of two images, over all pairs of pixels",
         {
             "line-of-9": {"shape": [9], "levels": 9, "normalise": False},
             **_ROWS,
             "6x5-colour": {"shape": [6, 5, 3], "levels": 7, "normalise": False},
         },
+        _READING,
+        quantity="the least cost of a coupling of two images, over all pairs of pixels",
     ),
     _experiment(
         "grid-flows-and-circulations",
         neighbour_flow.SIGNED_FLOW_NORM,
+        "neighbour_flow",
         _signed,
-        "the least l1 norm of a signed flow from one image to the other",
         {**_ROWS, "16x16": {"shape": [16, 16], "levels": 255, "normalise": True}},
+        _READING,
+        quantity="the least l1 norm of a signed flow from one image to the other",
     ),
 )

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from robust_theory.claim import Claim
 from robust_theory.risks import adversarial_generalisation
 from robust_theory.transport import internal, internal_bounds
-from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
+from validation.experiment import Experiment, Json, Measurement, Result
+from validation.experiments.fixed_rows import fixed_rows
 from validation.verdict import Evidence
 
-Measure = Callable[[Mapping[str, Json], Mapping[str, Result], int, float], Measurement]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 SOLVER = 1e-6  # HiGHS's tolerance of 1e-7 per row, for values of size 10
@@ -114,35 +113,12 @@ def _generalisation(
     return Measurement(arguments, seen)
 
 
-def _experiment(
-    name: str,
-    claim: Claim,
-    subject: str,
-    measure: Measure,
-    rows: Mapping[str, Json],
-    reading: str,
-    resolution: float = math.inf,
-    quantity: str = "internal Wasserstein distance",
-    unit: str = "l1 distance of patches",
-) -> Experiment:
-    def instances(options: Options) -> tuple[Instance, ...]:
-        return tuple(Instance(row, dict(parameters)) for row, parameters in rows.items())
-
-    return Experiment(
-        name=name,
-        claim=claim,
-        subject=subject,
-        quantity=quantity,
-        unit=unit,
-        norm="l1",
-        reading=reading,
-        x_label=unit,
-        instances=instances,
-        measure=measure,
-        resolution=resolution,
-    )
-
-
+_experiment = partial(
+    fixed_rows,
+    quantity="internal Wasserstein distance",
+    unit="l1 distance of patches",
+    norm="l1",
+)
 _EQUAL = "Each bar encloses the distance by another road; the mark of the theory must be inside."
 _BELOW = "Each bar encloses the number; it must not end above the mark of the theory."
 _ABOVE = "Each bar encloses the number; it must not end below the mark of the theory."

@@ -14,7 +14,15 @@ from robust_theory.networks.polytope import polytope_margins
 from robust_theory.networks.propagation import Method, certified_radius, least_margin
 from robust_theory.networks.relaxations import read_region
 from robust_theory.networks.relu_networks import read_network
-from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
+from validation.experiment import (
+    Experiment,
+    Instance,
+    Json,
+    Measure,
+    Measurement,
+    Options,
+    Result,
+)
 from validation.experiments.small_networks import (
     DIGITS,
     FULL,
@@ -27,7 +35,6 @@ from validation.experiments.small_networks import (
 )
 from validation.verdict import Evidence
 
-Measure = Callable[[Mapping[str, Json], Mapping[str, Result], int, float], Measurement]
 Seen = tuple[Mapping[str, Json], float, Interval]  # arguments, certificate, exact quantity
 
 RESOLUTION = 2.0**-12  # of the radii that are bisected

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 from scipy.special import ndtr
 
 from robust_theory.arguments import exact_rational
-from robust_theory.claim import Claim
 from robust_theory.risks import gaussian_line, sample_limits, threshold
-from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
+from validation.experiment import Experiment, Json, Measurement, Result
+from validation.experiments.fixed_rows import fixed_rows
 from validation.verdict import Evidence
-
-Measure = Callable[[Mapping[str, Json], Mapping[str, Result], int, float], Measurement]
 
 CELL = 2.0**-10  # of the line, for the coupling of two laws
 REACH = 10  # standard deviations; the mass beyond enters the upper limit
@@ -156,27 +155,9 @@ def _population(
     return Measurement(arguments, seen)
 
 
-def _experiment(
-    name: str, claim: Claim, subject: str, measure: Measure, rows: Mapping[str, Json], reading: str
-) -> Experiment:
-    def instances(options: Options) -> tuple[Instance, ...]:
-        return tuple(Instance(row, dict(parameters)) for row, parameters in rows.items())
-
-    return Experiment(
-        name=name,
-        claim=claim,
-        subject=subject,
-        quantity="adversarial risk",
-        unit="probability",
-        norm="l2",
-        reading=reading,
-        x_label="probability",
-        instances=instances,
-        measure=measure,
-        resolution=0.005,
-    )
-
-
+_experiment = partial(
+    fixed_rows, quantity="adversarial risk", unit="probability", norm="l2", resolution=0.005
+)
 _EQUAL = "Each bar encloses the least risk by another road; the mark of the theory must be inside."
 _ABOVE = "Each bar is a risk; it must not end below the mark, the least that the theory allows."
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
 from robust_theory.arguments import exact_rational
-from robust_theory.claim import Claim
 from robust_theory.wasserstein import smoothing_claims
-from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
+from validation.experiment import Experiment, Json, Measurement, Result
 from validation.experiments import worst_cases
+from validation.experiments.fixed_rows import fixed_rows
 from validation.verdict import Evidence
-
-Measure = Callable[[Mapping[str, Json], Mapping[str, Result], int, float], Measurement]
 
 LEVELS = (0.55, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
 ROOT2 = math.sqrt(2)
@@ -91,36 +90,7 @@ def _split_case(parameters: Mapping[str, Json]) -> Measurement:
     return Measurement(dict(parameters), seen)
 
 
-def experiment(
-    name: str,
-    claim: Claim,
-    subject: str,
-    measure: Measure,
-    rows: Mapping[str, Json],
-    *,
-    quantity: str = "radius",
-    unit: str = "W1",
-    reading: str,
-    resolution: float = math.inf,
-) -> Experiment:
-    """An experiment on a claim about smoothed classifiers, a row for each set of arguments."""
-
-    def instances(options: Options) -> tuple[Instance, ...]:
-        return tuple(Instance(row, dict(parameters)) for row, parameters in rows.items())
-
-    return Experiment(
-        name=name,
-        claim=claim,
-        subject=subject,
-        quantity=quantity,
-        unit=unit,
-        norm="",
-        reading=reading,
-        x_label=unit,
-        instances=instances,
-        measure=measure,
-        resolution=resolution,
-    )
+experiment = partial(fixed_rows, quantity="radius", unit="W1")
 
 
 def moved(

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from robust_theory.wasserstein.smoothing import Form, smoothing_radius
 from robust_theory.wasserstein.smoothing_claims import L2_AWARE_RADIUS, LAPLACE_PAPER_RADIUS
-from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result, Unit
+from validation.experiment import (
+    Experiment,
+    Instance,
+    Json,
+    Measure,
+    Measurement,
+    Options,
+    Result,
+    Unit,
+)
 from validation.experiments import (
     pipeline,
     smoothing_certificates,
@@ -34,9 +43,7 @@ def _attacked(options: Options) -> tuple[Instance, ...]:
     return (Instance(title, parameters, (smoothing_units.attack_unit(options, *network),)),)
 
 
-def _nearest(
-    form: Form,
-) -> Callable[[Mapping[str, Json], Mapping[str, Result], int, float], Measurement]:
+def _nearest(form: Form) -> Measure:
     """The verified adversarial image that comes nearest to its certificate.
 
     The limits on the scores at all images, and the verification of all adversarial ones, hold

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 
-from robust_theory.claim import Claim
 from robust_theory.risks import surrogate, training
 from robust_theory.risks.finite_problems import around
-from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
+from validation.experiment import Experiment, Json, Measurement, Result
 from validation.experiments import trades_tables
+from validation.experiments.fixed_rows import fixed_rows
 from validation.experiments.trades_networks import adversarial_errors, patterns
 from validation.verdict import Evidence
-
-Measure = Callable[[Mapping[str, Json], Mapping[str, Result], int, float], Measurement]
 
 
 def _line(parameters: Mapping[str, Json], rng: np.random.Generator) -> dict[str, Json]:
@@ -137,32 +136,7 @@ def _of_network(
     return _seen(patterns(result), Fraction(wrong, images), "answers without and after attacks")
 
 
-def _experiment(
-    name: str,
-    claim: Claim,
-    subject: str,
-    measure: Measure,
-    rows: Mapping[str, Mapping[str, Json]],
-    quantity: str,
-    reading: str,
-) -> Experiment:
-    def instances(options: Options) -> tuple[Instance, ...]:
-        return tuple(Instance(row, dict(parameters)) for row, parameters in rows.items())
-
-    return Experiment(
-        name=name,
-        claim=claim,
-        subject=subject,
-        quantity=quantity,
-        unit="probability",
-        norm="",
-        reading=reading,
-        x_label="probability",
-        instances=instances,
-        measure=measure,
-    )
-
-
+_experiment = partial(fixed_rows, unit="probability")
 _LINE = {"inputs": 40, "atoms": 30, "reach": 2}
 _STEEP = {"inputs": 60, "atoms": 30, "reach": 1, "noise": 0.05}
 EXPERIMENTS: tuple[Experiment, ...] = (
@@ -172,8 +146,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "training",
         _decomposition,
         {"reach-1": {**_LINE, "reach": 1}, "reach-3": {**_LINE, "reach": 3}},
-        "adversarial risk",
         "Each bar is the adversarial risk; the mark, benign and boundary risk, must be inside.",
+        quantity="adversarial risk",
     ),
     Experiment(
         name="adversarial-risk-decomposition-of-networks",
@@ -195,8 +169,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "training",
         _benign,
         {"thresholds": _LINE},
-        "least adversarial risk of a threshold",
         "Each bar is the least adversarial risk; it must not end below the mark, the benign one.",
+        quantity="least adversarial risk of a threshold",
     ),
     _experiment(
         "excess-adversarial-risk-on-a-line",
@@ -204,8 +178,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "training",
         _excess,
         {"thresholds": {**_LINE, "drawn": 8}},
-        "optimisation error of the minimiser on a sample",
         "Each bar is the optimisation error; it must not begin above the mark.",
+        quantity="optimisation error of the minimiser on a sample",
     ),
     _experiment(
         "trades-surrogate-bound-on-a-line",
@@ -217,7 +191,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "exponential": {**_STEEP, "scale": "1/4", "loss": "exponential"},
             "logistic": {**_STEEP, "scale": "1/4", "loss": "logistic"},
         },
-        "adversarial risk",
         "Each bar is the adversarial risk; it must not begin above the mark, its surrogate.",
+        quantity="adversarial risk",
     ),
 )

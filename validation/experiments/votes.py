@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 from scipy.special import gammaln, xlogy
 
 from robust_theory.arguments import exact_rational
-from robust_theory.claim import Claim
 from robust_theory.wasserstein import vote_claims
 from robust_theory.wasserstein.sequential import log_evidence
 from robust_theory.wasserstein.votes import lower_limit, upper_limit
-from validation.experiment import Experiment, Instance, Json, Measurement, Options, Result
+from validation.experiment import Experiment, Json, Measurement, Result
+from validation.experiments.fixed_rows import fixed_rows
 from validation.verdict import Evidence
-
-Measure = Callable[[Mapping[str, Json], Mapping[str, Result], int, float], Measurement]
 
 # Sums of at most 10^5 probabilities, each within some 10^2 roundings.
 ROUNDING = 1e-10
@@ -95,30 +94,12 @@ def _sequence(
     return _measured(parameters, reached, "the binomial law along the looks, summed")
 
 
-def _experiment(
-    name: str, claim: Claim, measure: Measure, rows: Mapping[str, Json], reading: str
-) -> Experiment:
-    def instances(options: Options) -> tuple[Instance, ...]:
-        return tuple(Instance(row, dict(parameters)) for row, parameters in rows.items())
-
-    return Experiment(
-        name=name,
-        claim=claim,
-        subject="vote_claims",
-        quantity="probability that the limits hold",
-        unit="probability",
-        norm="",
-        reading=reading,
-        x_label="probability",
-        instances=instances,
-        measure=measure,
-    )
-
-
+_experiment = partial(fixed_rows, quantity="probability that the limits hold", unit="probability")
 EXPERIMENTS: tuple[Experiment, ...] = (
     _experiment(
         "vote-limit-coverage",
         vote_claims.LIMIT_CONFIDENCE,
+        "vote_claims",
         _limit,
         {
             f"{n}-votes-{p}": {"n": n, "alpha": 0.05, "p": p}
@@ -129,6 +110,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     _experiment(
         "certificate-coverage",
         vote_claims.CERTIFICATE_CONFIDENCE,
+        "vote_claims",
         _certificate,
         {
             "close": {"probabilities": [0.4, 0.35, 0.25], "n": 60, "pilot": 10, "alpha": 0.05},
@@ -139,6 +121,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     _experiment(
         "sequential-error-exactly",
         vote_claims.SEQUENTIAL_ERROR,
+        "vote_claims",
         _sequence,
         {
             f"score-{p}": {"p": p, "alpha": 0.05, "looks": list(looks)}
