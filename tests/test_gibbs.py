@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from fractions import Fraction
 
 import mpmath
 import numpy as np
@@ -81,6 +82,19 @@ def test_small_inverse_temperatures_do_not_cancel():
     assert free_energy(np.full(7, 0.1), 3) == 0.1
 
 
+@pytest.mark.parametrize("lam", [1e-300, 1e-12, 1e-6, 0.01, 1, 30, 1e6, 1e12])
+def test_divergence_keeps_its_digits_at_every_temperature(lam):
+    losses, weights = [0.3, -1.5, 2.25, 2.25, 0.0], [0.1, 0.4, 0.2, 0.2, 0.1]
+    with mpmath.workdps(60 + 2 * int(abs(math.log10(lam)))):
+        q = [mpmath.mpf(w) / mpmath.fsum(map(mpmath.mpf, weights)) for w in weights]
+        terms = [w * mpmath.exp(lam * mpmath.mpf(l)) for l, w in zip(losses, q, strict=True)]
+        g = [term / mpmath.fsum(terms) for term in terms]
+        expected = mpmath.fsum(x * mpmath.log(x / w) for x, w in zip(g, q, strict=True))
+    # Roundings of the losses' differences from their mean, squared; subnormals at lam = 1e-300.
+    value = gibbs_divergence(losses, lam, weights)
+    assert value == pytest.approx(float(expected), rel=1e-13, abs=1e-310)
+
+
 @given(st.integers(0, 2**32))
 def test_free_energy_rises_with_slope_divergence(seed):
     draw = np.random.default_rng(seed)
@@ -105,6 +119,9 @@ def test_axes_shapes_and_weights():
     )
     assert agrees("A27", gibbs_weights([1, 1, 0], 100, [0.2, 0.6, 0.2])[0])
     assert free_energy([5, 7], math.inf, [1, 0]) == 5
+    for size in (5e-324, 1e-300, 1e308):  # weights whose sum is no double, or a rough one
+        assert free_energy([1, 2], 1, [size, size]) == free_energy([1, 2], 1)
+    assert free_energy(np.zeros((0, 3)), 1, [1, 1, 1]).shape == (0,)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +135,7 @@ def test_axes_shapes_and_weights():
         (([1, 2], 1, [0, 0]), "no entry can be reached"),
         (([1, 2], 1, [1, -1]), "weights must be at least 0"),
         (([1, 2], 1, [1, 2, 3]), "weights must have the shape"),
+        (([1e308, -1e308], 1), "at most 2\\^1022"),
     ],
 )
 def test_wrong_arguments_of_free_energies(arguments, message):
@@ -285,6 +303,61 @@ def test_overlapping_balls_add_up():
     assert none == -math.inf
 
 
+def test_ends_of_balls_are_compared_as_decimals():
+    assert 0.9 - 0.6 > 0.3  # in doubles
+    edge = semi_discrete.linear_adversarial_density(0.9, [0.6], 1, 2, 0.3)
+    assert edge == pytest.approx(2 / (1 - math.exp(-1.2)), rel=1e-15)
+    energy = linear_gibbs.linear_free_energy([1], 2, [0.3], [0.9])
+    log_density = semi_discrete.semi_discrete_log_density(
+        [0.9], "a", [[0.6]], ["a"], 0.9, [energy], 2, 0.3
+    )
+    assert math.exp(log_density) == pytest.approx(edge, rel=1e-14)
+    beyond = semi_discrete.linear_adversarial_density(0.9000000000000001, [0.6], 1, 2, 0.3)
+    assert beyond == 0.0
+
+
+def test_densities_at_any_temperature():
+    # lam e^(lam (u - 1)) / (1 - e^(-2 lam)) on [-1, 1]; a ball far away must not overflow.
+    for lam in (1e-12, 1, 1e3, 1e12):
+        for u in (1, 1 - 1 / max(lam, 4)):
+            exact = Fraction(lam) * (Fraction(repr(float(u))) - 1)
+            expected = lam * math.exp(exact) / -math.expm1(-2 * lam)
+            density = semi_discrete.linear_adversarial_density(float(u), [0, -1000], 1, lam, 1)
+            assert density == pytest.approx(expected / 2, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": [1]}, "labels must hold one label per point, 2"),
+        ({"weights": [1.0]}, "weights must be one number"),
+        ({"weights": [1.5, -0.5]}, "weights must be one number"),
+        ({"weights": [1, 1]}, "weights must be one number"),
+        ({"loss": math.nan}, "loss must be a finite number"),
+        ({"lam": math.inf}, "lam finite"),
+        ({"eps": 0}, "eps must be positive"),
+        ({"x": [0.1, 0.2]}, "must have shapes"),
+        (
+            {"points": np.zeros((0, 1)), "labels": [], "free_energies": []},
+            "points must hold at least one point",
+        ),
+    ],
+)
+def test_wrong_arguments_of_densities(changes, message):
+    arguments = {
+        "x": [0.1],
+        "y": 1,
+        "points": [[0.0], [0.2]],
+        "labels": [1, 0],
+        "loss": 0.5,
+        "free_energies": [0.2, 0.3],
+        "lam": 2,
+        "eps": 0.3,
+    }
+    with pytest.raises(ValueError, match=message):
+        semi_discrete.semi_discrete_log_density(**{**arguments, **changes})
+
+
 def test_the_adversarial_density_has_mass_one():
     grid = np.linspace(-1, 2.5, 7001)
     density = [semi_discrete.linear_adversarial_density(x, [0, 1.5], 1, 2, 1) for x in grid]
@@ -347,3 +420,10 @@ def test_gibbs_law_gains_little_in_many_dimensions():
     # At lam = 10 on 784 pixels with eps = .3 and |gradient|_1 = 1, 10, 50: almost uniform noise.
     shares = [linear_gibbs.gained_fraction(784, 0.3 * size, 10) for size in (1, 10, 50)]
     assert [round(share, 4) for share in shares] == [0.0013, 0.0128, 0.0636]
+    assert linear_gibbs.gained_fraction(784, 0, math.inf) == 0.0
+    assert linear_gibbs.gained_fraction(784, 3, math.inf) == 1.0
+    for wrong in ((0, 1, 10), (-3, 1, 10), (2.5, 1, 10)):
+        with pytest.raises(ValueError, match="dimension must be an integer"):
+            linear_gibbs.gained_fraction(*wrong)
+    with pytest.raises(ValueError, match="reach must be at least 0"):
+        linear_gibbs.gained_fraction(3, -1, 10)

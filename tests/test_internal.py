@@ -14,6 +14,8 @@ from transport_references import agrees
 
 from robust_theory.transport.internal import internal_distance, internal_wasserstein
 from robust_theory.transport.internal_bounds import (
+    INTERNAL_LOWER_BOUND,
+    INTERNAL_WASSERSTEIN_BOUND,
     identity_matching_cost,
     internal_radius,
     internal_wasserstein_bound,
@@ -119,6 +121,18 @@ def test_bounds_enclose_the_distance(seed, norm, stride):
     )
 
 
+@given(st.integers(0, 2**32), st.sampled_from([0, 1, 1000, 10**6]))
+def test_bounds_keep_their_side_for_decimals(seed, offset):
+    # In doubles 1000.3 - 1000 is less than three tenths, and 1000.1 - 1000 more than one tenth.
+    x, y = offset + np.random.default_rng(seed).integers(0, 1000, (2, 5, 4)) / 1000
+    for norm in NORMS:
+        box = INTERNAL_WASSERSTEIN_BOUND.enclosure(x, y, 2, norm)
+        assert box.lo <= internal_wasserstein_bound(x, y, 2, norm)
+    box = INTERNAL_LOWER_BOUND.enclosure(x, y, 2)
+    assert internal_wasserstein_lower_bound(x, y, 2) <= box.hi
+    assert internal_wasserstein_bound(x, x, 2) == internal_wasserstein_lower_bound(x, x, 2) == 0
+
+
 @pytest.mark.parametrize("norm", NORMS)
 def test_the_constant_is_attained(norm):
     x = 1000 * np.random.default_rng(0).random((9, 8))  # patches far apart
@@ -195,6 +209,7 @@ def test_images_of_digits_by_the_network_simplex():
         ((np.zeros((3, 3, 3)), np.zeros((3, 3)), 2), "same number of channels"),
         ((np.full((3, 3), math.nan), np.zeros((3, 3)), 2), "x must be finite"),
         ((np.zeros(9), np.zeros(9), 2), r"x must have shape \(H, W\)"),
+        ((np.full((3, 3), 1e308), np.full((3, 3), -1e308), 2), "distances of patches to be"),
         ((np.zeros((3, 3)), np.zeros((3, 3)), 0), "patch must be an integer"),
         ((np.zeros((3, 3)), np.zeros((3, 3)), 2, 0), "stride must be an integer"),
     ],

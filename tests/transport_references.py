@@ -7,8 +7,6 @@ _ENTRIES = json.loads(
     (Path(__file__).parent / "reference" / "transport.json").read_text(encoding="utf-8")
 )["values"]
 EXPECTED = {entry["id"].partition("_")[0]: entry for entry in _ENTRIES}
-# The chain of the paper's Algorithm 1, and a wall-clock time: of no function of this package.
-NOT_HERE = {"F01", "F02", "F03", "F04", "F05", "G06"}
 
 
 def agrees(key, value):

@@ -65,8 +65,10 @@ def uniform_collision_probability(n: Any, radius: Any) -> float:
 
     ``1 - (1 - (n-1) radius)_+^n``; to the nearest double.
     """
-    points = positive_integer(n, "n")
-    left = max(Fraction(0), 1 - (points - 1) * exact_rational(radius, "radius"))
+    points, r = positive_integer(n, "n"), exact_rational(radius, "radius")
+    if r < 0:
+        raise ValueError(f"radius must be at least 0, got {radius!r}")
+    left = max(Fraction(0), 1 - (points - 1) * r)
     return float(1 - left**points)
 
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
 from scipy import special
 
-from robust_theory.arguments import broken, budgets, exact_rational, positive_integer
+from robust_theory.arguments import broken, budgets, exact_rational, positive_integer, real
 from robust_theory.arithmetic import enclose
 from robust_theory.claim import A_DISTANCE, Claim, Interval
 from robust_theory.transport.gibbs_balls import around
@@ -56,16 +57,23 @@ def free_energy_gap_bound(d: Any, lipschitz: Any, eps: Any, lam: Any, form: Form
 
 
 def temperature_for_gap(d: Any, lipschitz: Any, eps: Any, gap: Any) -> float:
-    """A lam at which the sharp bound is at most `gap`, to a relative 2^-40 of the least such."""
-    goal = float(exact_rational(gap, "gap"))
+    """A lam at which the sharp bound is at most `gap`, to a relative 2^-40 of the least such.
+
+    0 where the bound is that small at every lam.
+    """
+    goal, radius = real(gap, "gap"), real(eps, "eps")
     if goal <= 0:
         raise ValueError(f"gap must be positive, got {gap!r}")
+    if free_energy_gap_bound(d, lipschitz, radius, sys.float_info.min) <= goal:
+        return 0.0
     low, high = 0.0, 1.0
-    while free_energy_gap_bound(d, lipschitz, eps, high) > goal:
+    while free_energy_gap_bound(d, lipschitz, radius, high) > goal:
         low, high = high, 2 * high
+        if math.isinf(high):
+            raise ValueError(f"gap must not be below what a lam of 1e308 attains, got {gap!r}")
     while high - low > 2.0**-40 * high:
         middle = (low + high) / 2
-        if middle > 0 and free_energy_gap_bound(d, lipschitz, eps, middle) <= goal:
+        if free_energy_gap_bound(d, lipschitz, radius, middle) <= goal:
             high = middle
         else:
             low = middle

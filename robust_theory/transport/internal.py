@@ -128,6 +128,8 @@ def internal_wasserstein(
     first, second = _read(x, y, patch, stride)
     u, v = (patch_table(image, int(patch), int(stride)) for image in (first, second))
     cost = _cost(u, v)
+    if not np.isfinite(cost).all():
+        raise ValueError("x and y must be small enough for distances of patches to be doubles")
     rows, columns, mass = _solve(cost)
     value = math.fsum(mass * cost[rows, columns])
     if len(u) == len(v):  # the sum first: the masses 1/N are rounded

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from robust_theory.arguments import Floats, broken, exact_rational
+from robust_theory.arguments import Floats, broken, exact_rational, positive_integer, real
 from robust_theory.arithmetic import enclose
 from robust_theory.claim import Claim, Interval
 from robust_theory.transport.gibbs_balls import around
@@ -36,7 +36,7 @@ def linear_free_energy(slopes: Any, lam: Any, lower: Any, upper: Any) -> float:
     """
     a, low, high = _read(slopes, lower, upper)
     rate = inverse_temperature(lam)
-    half, middle = (high - low) / 2, low / 2 + high / 2
+    half, middle = high / 2 - low / 2, low / 2 + high / 2
     reach = np.abs(a) * half
     if math.isinf(rate):
         return math.fsum(a * middle + reach)
@@ -50,7 +50,7 @@ def linear_gibbs_mean(slopes: Any, lam: Any, lower: Any, upper: Any) -> Floats:
     """Mean of the Gibbs law of a linear loss on a box: middle + half-width (coth z - 1/z)."""
     a, low, high = _read(slopes, lower, upper)
     rate = inverse_temperature(lam)
-    half, middle = (high - low) / 2, low / 2 + high / 2
+    half, middle = high / 2 - low / 2, low / 2 + high / 2
     if math.isinf(rate):
         return middle + half * np.sign(a)
     with np.errstate(over="ignore"):
@@ -63,9 +63,21 @@ def gained_fraction(dimension: Any, reach: Any, lam: Any) -> float:
 
     For a linear loss whose gain `reach` (eps times the l1 norm of the gradient) is spread evenly
     over `dimension` coordinates: coth z - 1/z with z = lam * reach / dimension.
+
+    Parameters
+    ----------
+    dimension : int
+        At least 1.
+    reach : number
+        The greatest gain, at least 0; where it is 0, so is the share.
+    lam : number or "inf"
+        Inverse temperature, at least 0.
     """
-    z = inverse_temperature(lam) * float(exact_rational(reach)) / float(exact_rational(dimension))
-    return float(langevin(np.array(abs(z))))
+    count, gain = positive_integer(dimension, "dimension"), real(reach, "reach")
+    if gain < 0:
+        raise ValueError(f"reach must be at least 0, got {reach!r}")
+    rate = inverse_temperature(lam)
+    return float(langevin(np.array(rate * (gain / count)))) if gain else 0.0
 
 
 def log_sinhc_ratio(z: Floats) -> Floats:

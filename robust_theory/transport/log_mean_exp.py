@@ -80,11 +80,22 @@ def gibbs_weights(losses: Any, lam: Any, weights: Any = None, axis: int = -1) ->
 def gibbs_divergence(losses: Any, lam: Any, weights: Any = None, axis: int = -1) -> Any:
     """KL(Gibbs law || weights) in nats: lam^2 times the derivative of the free energy in lam."""
     l, q = _read(losses, weights, axis)
-    g = gibbs_weights(l, lam, q)
+    rate = inverse_temperature(lam)
+    g = gibbs_weights(l, rate, q)
     with np.errstate(divide="ignore", invalid="ignore"):
-        r = np.where(q > 0, g / np.where(q > 0, q, 1.0), 1.0)
+        s = np.where(q > 0, g / np.where(q > 0, q, 1.0), 1.0) - 1.0
+    # Close to 1 the ratio of the laws has lost the digits of its difference from 1.
+    if not math.isinf(rate):
+        gap = np.where(q > 0, l - (q * l).sum(axis=-1, keepdims=True), 0.0)
+        gap = gap - (q * gap).sum(axis=-1, keepdims=True)  # the mean was rounded
+        with np.errstate(over="ignore"):
+            near = rate * np.abs(gap).max(axis=-1, keepdims=True) <= 1
+            t = np.where(near, rate * gap, 0.0)
+        beyond = _beyond_linear(t)
+        excess = (q * beyond).sum(axis=-1, keepdims=True)
+        s = np.where(near, (t + beyond - excess) / (1 + excess), s)
     # q (r log r - r + 1) has no negative term, so nothing cancels.
-    return _plain((q * _relative_entropy(r)).sum(axis=-1))
+    return _plain((q * _relative_entropy(s)).sum(axis=-1))
 
 
 def inverse_temperature(lam: Any) -> float:
@@ -107,6 +118,9 @@ def _read(losses: Any, weights: Any, axis: int) -> tuple[Floats, Floats]:
     l = np.moveaxis(l, axis, -1)
     if not l.shape[-1]:
         raise ValueError(f"losses must not be empty along axis {axis}, got shape {l.shape}")
+    size = np.abs(l).max(initial=0.0)
+    if size > 2.0**1022:  # differences must be doubles too
+        raise ValueError(f"losses must be at most 2^1022 in size, got {size}")
     if weights is None:
         return l, np.broadcast_to(1.0 / l.shape[-1], l.shape)
     q = finite_array(weights, "weights")
@@ -119,10 +133,12 @@ def _read(losses: Any, weights: Any, axis: int) -> tuple[Floats, Floats]:
         )
     if (q < 0).any():
         raise ValueError(f"weights must be at least 0, got {q.min()}")
-    total = q.sum(axis=-1, keepdims=True)
-    if (total == 0).any():
+    largest = q.max(axis=-1, keepdims=True)
+    if (largest == 0).any():
         raise ValueError("weights must not all be 0: no entry can be reached")
-    return l, np.broadcast_to(q / total, l.shape)
+    # Sums of others might overflow or lose digits.
+    q = q / np.where((largest > 1e-300) & (largest < 1e300), 1.0, largest)
+    return l, np.broadcast_to(q / q.sum(axis=-1, keepdims=True), l.shape)
 
 
 def finite_array(values: Any, name: str) -> Floats:
@@ -165,12 +181,11 @@ def _beyond_linear(t: Floats) -> Floats:
     return total * t
 
 
-def _relative_entropy(r: Floats) -> Floats:
-    """``r log r - r + 1``, accurate near r = 1."""
-    s = r - 1.0
-    near = np.abs(s) < 0.1
+def _relative_entropy(s: Floats) -> Floats:
+    """``r log r - r + 1`` for r = 1 + s, accurate near s = 0."""
+    r, near = 1.0 + s, np.abs(s) < 0.1
     x = np.where(near, s, 0.0)
-    series = np.zeros_like(r)
+    series = np.zeros_like(s)
     for k in range(18, 1, -1):  # (1 + s) log(1 + s) - s = sum_k (-s)^k / (k (k - 1))
         series = series * -x + 1.0 / (k * (k - 1))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -11,11 +11,12 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robust_theory.arguments import Floats, broken, exact_rational, real
 from robust_theory.arithmetic import enclose
 from robust_theory.claim import Claim, Interval
-from robust_theory.transport.linear_gibbs import log_sinhc_ball, log_sinhc_ratio
+from robust_theory.transport.linear_gibbs import log_sinhc_ball
 from robust_theory.transport.log_mean_exp import finite_array, inverse_temperature
 
 
@@ -30,17 +31,24 @@ def linear_adversarial_density(
     Source: anonymous2022, Theorem 3.2, eq. (19), which counts one of the overlapping terms only
     and does not ask for the label.
     """
-    place, a, r = real(x, "x"), real(slope, "slope"), real(radius, "radius")
+    place, a, r = (
+        exact_rational(x, "x"),
+        exact_rational(slope, "slope"),
+        exact_rational(radius, "radius"),
+    )
     if r <= 0:
         raise ValueError(f"radius must be positive, got {radius!r}")
-    rate = inverse_temperature(lam)
-    if math.isinf(rate):
+    if math.isinf(inverse_temperature(lam)):
         raise ValueError("lam must be finite for a density to exist, got infinity")
-    data, w = _points(points, weights)
-    inside = np.abs(data - place) <= r
-    gap = rate * a * (place - data)
-    log_sinhc = abs(rate * a) * r * log_sinhc_ratio(np.array(abs(rate * a) * r))
-    return math.fsum((w * np.exp(gap - log_sinhc))[inside]) / (2 * r)
+    _, w = _points(points, weights)
+    tilt = exact_rational(lam) * a
+    z = float(min(abs(tilt) * r, Fraction(10**9)))
+    # z exp(tilt gap) / sinh(z), from the greatest density on the ball, where nothing overflows
+    peak = -2 * float(abs(tilt) * r) / math.expm1(-2 * z) if z else 1.0
+    gaps = [(place - exact_rational(v), share) for v, share in zip(points, w, strict=True)]
+    inside = [(tilt * gap - abs(tilt) * r, float(share)) for gap, share in gaps if abs(gap) <= r]
+    terms = [share * math.exp(max(below, Fraction(-800))) for below, share in inside]
+    return math.fsum(terms) * (peak / float(2 * r))
 
 
 def semi_discrete_log_density(
@@ -72,10 +80,16 @@ def semi_discrete_log_density(
     float
         ``log sum_i w_i 1[y = y_i, |x - x_i| <= eps] exp(lam (loss - F_i)) / (2 eps)^d``, which is
         -inf outside of all balls.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, there is no point, weights are no probability vector, a number is not
+        finite, or eps is not positive.
     """
     place, data = finite_array(x, "x"), finite_array(points, "points")
     energies, rate = finite_array(free_energies, "free_energies"), inverse_temperature(lam)
-    radius = float(exact_rational(eps, "eps"))
+    radius, height = exact_rational(eps, "eps"), real(loss, "loss")
     if data.ndim != 2 or place.shape != data.shape[1:] or energies.shape != data.shape[:1]:
         raise ValueError(
             f"x, points and free_energies must have shapes (d,), (n, d) and (n,), got "
@@ -83,24 +97,43 @@ def semi_discrete_log_density(
         )
     if radius <= 0 or math.isinf(rate):
         raise ValueError(f"eps must be positive and lam finite, got eps={eps!r}, lam={lam!r}")
-    w = np.full(len(data), 1 / len(data)) if weights is None else finite_array(weights, "weights")
-    near = (np.abs(data - place).max(axis=1, initial=0) <= radius) & (np.asarray(labels) == y)
-    near &= w > 0
+    if not len(data):
+        raise ValueError("points must hold at least one point, got none")
+    w, given = _shares(len(data), weights), np.asarray(labels)
+    if given.shape != w.shape:
+        raise ValueError(f"labels must hold one label per point, {len(w)}, got {given.shape}")
+    near = _reached(data, place, radius) & (given == y) & (w > 0)
     if not near.any():
         return -math.inf
-    terms = np.log(w[near]) + rate * (float(loss) - energies[near])
+    terms = np.log(w[near]) + rate * (height - energies[near])
     top = float(terms.max())
-    return top + math.log(np.exp(terms - top).sum()) - int(data.shape[1]) * math.log(2 * radius)
+    volume = int(data.shape[1]) * math.log(2 * radius)
+    return top + math.log(np.exp(terms - top).sum()) - volume
+
+
+def _reached(data: Floats, place: Floats, radius: Fraction) -> NDArray[np.bool_]:
+    """Which balls contain the place; compared as printed decimals where doubles cannot tell."""
+    away = np.abs(data - place).max(axis=1, initial=0.0)
+    band = 2.0**-50 * (np.abs(data).max(axis=1, initial=0.0) + np.abs(place).max(initial=0.0))
+    near: NDArray[np.bool_] = away <= float(radius)
+    for i in np.flatnonzero(np.abs(away - float(radius)) <= band).tolist():
+        row = zip(data[i].tolist(), place.tolist(), strict=True)
+        near[i] = all(abs(exact_rational(v) - exact_rational(t)) <= radius for v, t in row)
+    return near
 
 
 def _points(points: Any, weights: Any) -> tuple[Floats, Floats]:
     data = finite_array(points, "points")
     if data.ndim != 1 or not data.size:
         raise ValueError(f"points must have shape (n,), n >= 1, got {data.shape}")
-    w = np.full(data.size, 1 / data.size) if weights is None else finite_array(weights, "weights")
-    if w.shape != data.shape or (w < 0).any() or abs(w.sum() - 1) > 1e-12:
+    return data, _shares(data.size, weights)
+
+
+def _shares(n: int, weights: Any) -> Floats:
+    w = np.full(n, 1 / n) if weights is None else finite_array(weights, "weights")
+    if w.shape != (n,) or (w < 0).any() or abs(w.sum() - 1) > 1e-12:
         raise ValueError("weights must be one number of at least 0 per point, of sum 1")
-    return data, w
+    return w
 
 
 def _density(m: Any, x: Any, points: Any, slope: Any, rate: Any, radius: Any, w: Any) -> Any:
