@@ -95,55 +95,55 @@ def _radius_broken(
 
 
 _BALL = r"\|z - x\| \le \varepsilon"
-_LINEAR = (
+_BY_INTERVALS = r"(w_y - w_j)_+^\top \ell + (w_y - w_j)_-^\top u + b_y - b_j"
+_BY_LINEAR_BOUNDS = (
     r"\min_{" + _BALL + r"} (a_j^\top z + d_j),\quad "
     r"a_j^\top z + d_j \le f_y(z) - f_j(z)"
 )
-INTERVAL_MARGIN = Claim(
-    name="interval-margin",
-    source="gowal2018, section 3; chapter17, section 17.4.2, with joint margins",
-    formula=lambda: (
-        r"\min_{" + _BALL + r"} f_y(z) - f_j(z) \ge "
-        r"(w_y - w_j)_+^\top \ell + (w_y - w_j)_-^\top u + b_y - b_j"
-    ),
-    relation=">=",
-    value=interval_margin,
-    enclosure=_exactly("interval"),
-    broken_hypotheses=_broken,
-    possible=_MARGINS,
+
+
+def _margin_claim(
+    name: str, source: str, measured: str, method: Literal["interval", "linear"]
+) -> Claim:
+    """The claim that the margin `measured` is no less than that of the method."""
+    by_intervals = method == "interval"
+    return Claim(
+        name=name,
+        source=source,
+        formula=lambda: (
+            measured + r" \ge " + (_BY_INTERVALS if by_intervals else _BY_LINEAR_BOUNDS)
+        ),
+        relation=">=",
+        value=interval_margin if by_intervals else linear_margin,
+        enclosure=_exactly(method),
+        broken_hypotheses=_broken,
+        possible=_MARGINS,
+    )
+
+
+INTERVAL_MARGIN = _margin_claim(
+    "interval-margin",
+    "gowal2018, section 3; chapter17, section 17.4.2, with joint margins",
+    r"\min_{" + _BALL + r"} f_y(z) - f_j(z)",
+    "interval",
 )
-LINEAR_MARGIN = Claim(
-    name="linear-margin",
-    source="zhang2018, Theorem 3.2; wong2018, Theorem 1",
-    formula=lambda: r"\min_{" + _BALL + r"} f_y(z) - f_j(z) \ge " + _LINEAR,
-    relation=">=",
-    value=linear_margin,
-    enclosure=_exactly("linear"),
-    broken_hypotheses=_broken,
-    possible=_MARGINS,
+LINEAR_MARGIN = _margin_claim(
+    "linear-margin",
+    "zhang2018, Theorem 3.2; wong2018, Theorem 1",
+    r"\min_{" + _BALL + r"} f_y(z) - f_j(z)",
+    "linear",
 )
-INTERVAL_BELOW_LINEAR = Claim(
-    name="linear-margin-above-interval",
-    source="zhang2018, section 3, with intervals where they are better",
-    formula=lambda: (
-        r"\min_{" + _BALL + r"} (a_j^\top z + d_j) \ge "
-        r"(w_y - w_j)_+^\top \ell + (w_y - w_j)_-^\top u + b_y - b_j"
-    ),
-    relation=">=",
-    value=interval_margin,
-    enclosure=_exactly("interval"),
-    broken_hypotheses=_broken,
-    possible=_MARGINS,
+INTERVAL_BELOW_LINEAR = _margin_claim(
+    "linear-margin-above-interval",
+    "zhang2018, section 3, with intervals where they are better",
+    r"\min_{" + _BALL + r"} (a_j^\top z + d_j)",
+    "interval",
 )
-LINEAR_BELOW_POLYTOPE = Claim(
-    name="polytope-margin-above-linear",
-    source="salman2019, Theorem 4.2; wong2018, section 3",
-    formula=lambda: r"\min_{P_\varepsilon(x)} (f_y - f_j) \ge " + _LINEAR,
-    relation=">=",
-    value=linear_margin,
-    enclosure=_exactly("linear"),
-    broken_hypotheses=_broken,
-    possible=_MARGINS,
+LINEAR_BELOW_POLYTOPE = _margin_claim(
+    "polytope-margin-above-linear",
+    "salman2019, Theorem 4.2; wong2018, section 3",
+    r"\min_{P_\varepsilon(x)} (f_y - f_j)",
+    "linear",
 )
 CERTIFIED_RADIUS = Claim(
     name="certified-radius",

@@ -6,7 +6,6 @@ transport between two pixels lets some classifier with the given scores lose its
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -181,65 +180,62 @@ def _require_added(representation: str) -> None:
         )
 
 
-def _statement(text: str) -> Callable[[], str]:
-    return lambda: r"\rho \ge " + text
-
-
+_SCALED = r"\frac{\sigma}{2\sqrt{2}}\,"
+_SCORES = r"(\psi(p_A) - \psi(p_B)),"
 _LAPLACE = r"\qquad \psi(p) = -\psi(1-p) = \log(2p),\ p \le \tfrac{1}{2}"
 _NEAR = r"\qquad \psi(p) = -\psi(1-p) = \int_{1/2}^p \frac{dq}"
-LAPLACE_PAPER_RADIUS = Claim(
-    name="laplace-flow-radius-paper",
-    source="levine2020, Theorem 1, eqs. (9), (18) and (20)",
-    formula=_statement(r"\frac{\sigma}{2\sqrt{2}}\,\log\frac{p_A}{p_B}"),
-    relation=">=",
-    value=partial(smoothing_radius, noise="laplace", form="paper"),
-    enclosure=partial(_enclosure, noise="laplace", form="paper"),
-    broken_hypotheses=partial(_broken, noise="laplace", form="paper"),
-    possible=A_DISTANCE,
+
+
+def _laplace_claim(name: str, source: str, radius: str, **noise: Any) -> Claim:
+    """The claim that `radius` is none too large, for one noise and form of `smoothing_radius`."""
+    return Claim(
+        name=name,
+        source=source,
+        formula=lambda: r"\rho \ge " + radius,
+        relation=">=",
+        value=partial(smoothing_radius, **noise),
+        enclosure=partial(_enclosure, **noise),
+        broken_hypotheses=partial(_broken, **noise),
+        possible=A_DISTANCE,
+    )
+
+
+LAPLACE_PAPER_RADIUS = _laplace_claim(
+    "laplace-flow-radius-paper",
+    "levine2020, Theorem 1, eqs. (9), (18) and (20)",
+    _SCALED + r"\log\frac{p_A}{p_B}",
+    noise="laplace",
+    form="paper",
 )
-LAPLACE_RADIUS = Claim(
-    name="laplace-flow-radius",
-    source="levine2020, Theorem 1, with the exact worst case of Laplace noise",
-    formula=_statement(r"\frac{\sigma}{2\sqrt{2}}\,(\psi(p_A) - \psi(p_B))," + _LAPLACE),
-    relation=">=",
-    value=partial(smoothing_radius, noise="laplace", form="tight"),
-    enclosure=partial(_enclosure, noise="laplace", form="tight"),
-    broken_hypotheses=partial(_broken, noise="laplace", form="tight"),
-    possible=A_DISTANCE,
+LAPLACE_RADIUS = _laplace_claim(
+    "laplace-flow-radius",
+    "levine2020, Theorem 1, with the exact worst case of Laplace noise",
+    _SCALED + _SCORES + _LAPLACE,
+    noise="laplace",
+    form="tight",
 )
-CYCLE_AWARE_RADIUS = Claim(
-    name="cycle-aware-flow-radius",
-    source="levine2020, Theorem 1, with what cycles hide",
-    formula=_statement(
-        r"\frac{\sigma}{2\sqrt{2}}\,(\psi(p_A) - \psi(p_B))," + _NEAR + r"{\Phi_c(q)}"
-    ),
-    relation=">=",
-    value=partial(smoothing_radius, noise="laplace", form="sharp", ground="l1"),
-    enclosure=partial(_enclosure, noise="laplace", form="sharp", ground="l1"),
-    broken_hypotheses=partial(_broken, noise="laplace", form="sharp", ground="l1"),
-    possible=A_DISTANCE,
+CYCLE_AWARE_RADIUS = _laplace_claim(
+    "cycle-aware-flow-radius",
+    "levine2020, Theorem 1, with what cycles hide",
+    _SCALED + _SCORES + _NEAR + r"{\Phi_c(q)}",
+    noise="laplace",
+    form="sharp",
+    ground="l1",
 )
-L2_AWARE_RADIUS = Claim(
-    name="l2-aware-flow-radius",
-    source="levine2020, Theorem 1 and eq. (19), with what cycles hide",
-    formula=_statement(
-        r"\frac{\sigma}{2\sqrt{2}}\,(\psi(p_A) - \psi(p_B))," + _NEAR + r"{\lambda(q)}"
-    ),
-    relation=">=",
-    value=partial(smoothing_radius, noise="laplace", form="sharp", ground="l2"),
-    enclosure=partial(_enclosure, noise="laplace", form="sharp", ground="l2"),
-    broken_hypotheses=partial(_broken, noise="laplace", form="sharp", ground="l2"),
-    possible=A_DISTANCE,
+L2_AWARE_RADIUS = _laplace_claim(
+    "l2-aware-flow-radius",
+    "levine2020, Theorem 1 and eq. (19), with what cycles hide",
+    _SCALED + _SCORES + _NEAR + r"{\lambda(q)}",
+    noise="laplace",
+    form="sharp",
+    ground="l2",
 )
-PIXEL_RADIUS = Claim(
-    name="pixel-laplace-radius",
-    source="levine2020, Corollary 1 and eq. (21)",
-    formula=_statement(r"\frac{\sigma}{4\sqrt{2}}\,(\psi(p_A) - \psi(p_B))," + _LAPLACE),
-    relation=">=",
-    value=partial(smoothing_radius, noise="pixel", form="tight"),
-    enclosure=partial(_enclosure, noise="pixel", form="tight"),
-    broken_hypotheses=partial(_broken, noise="pixel", form="tight"),
-    possible=A_DISTANCE,
+PIXEL_RADIUS = _laplace_claim(
+    "pixel-laplace-radius",
+    "levine2020, Corollary 1 and eq. (21)",
+    r"\frac{\sigma}{4\sqrt{2}}\," + _SCORES + _LAPLACE,
+    noise="pixel",
+    form="tight",
 )
 UNIFORM_RADIUS = Claim(
     name="uniform-flow-radius",
