@@ -183,6 +183,11 @@ def test_list(validate):
     assert (status, err) == (0, "")
     assert re.search(r"steady +mean-is-half +toy +6\n", out)
     assert re.search(r"other +other-claim +elsewhere +2\n", out)
+    # Names are whole where no terminal limits the line, so that they can be looked for.
+    lines = validate("list")[1].splitlines()
+    assert all(len(line.split()) == 4 for line in lines)
+    assert lines[0].split() == ["experiment", "claim", "subject", "rows"]
+    assert max(map(len, lines)) > 120
 
 
 def test_show(validate):

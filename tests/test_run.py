@@ -22,7 +22,7 @@ from validation import budget, report
 from validation.display import duration
 from validation.experiment import Instance, Options, Row, Unit
 from validation.rows import in_order, plan
-from validation.run import execute, rebuild
+from validation.run import execute, holds_run, rebuild
 from validation.store import Store
 from validation.unit import unit_seed
 
@@ -354,6 +354,9 @@ def test_a_machine_without_gpu_is_refused(tmp_path):
     for jobs in (0, 1):
         with pytest.raises(ValueError, match="--device cuda: this machine has no GPU"):
             run(tmp_path / f"{jobs}", jobs=jobs, options=Options(device="cuda"))
+        # Nothing was done there, so the directory is free for a run that can be done.
+        assert not holds_run(tmp_path / f"{jobs}")
+        run(tmp_path / f"{jobs}", jobs=0)
 
 
 # ------------------------------------------------------------------------------ killed

@@ -26,6 +26,8 @@ from validation.rows import Plan, command, load_catalogue, plan, unknown
 from validation.run import execute, holds_run, rebuild
 from validation.terminal import Display
 
+_WIDE = 1000  # columns of a list in a file: no name is broken in two
+
 
 def list_(parsed: argparse.Namespace) -> int:
     """Print the experiments."""
@@ -38,7 +40,7 @@ def list_(parsed: argparse.Namespace) -> int:
         count = sum(row.experiment.name == experiment.name for row in chosen.rows)
         words = (experiment.name, experiment.claim.name, experiment.subject)
         table.add_row(*map(_line, words), str(count))
-    _print(lambda console: console.print(table))
+    _print(lambda console: console.print(table), wide=_WIDE)
     return 0
 
 
@@ -211,9 +213,9 @@ def _show(found: Json, directory: Path, console: Console) -> None:
     console.print(str(directory / "report.html"), soft_wrap=True)
 
 
-def _print(show: Callable[[Console], None]) -> None:
-    """Print the result on stdout, as wide as the terminal, or 120 columns into a file."""
-    width = None if sys.stdout.isatty() else 120
+def _print(show: Callable[[Console], None], wide: int = 120) -> None:
+    """Print the result on stdout, as wide as the terminal, or `wide` columns into a file."""
+    width = None if sys.stdout.isatty() else wide
     console = Console(width=width, highlight=False, markup=False, emoji=False)
     with console.capture() as captured:
         show(console)

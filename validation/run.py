@@ -58,15 +58,20 @@ def execute(
             watcher.note(line)
         left = [unit for unit in chosen.units if unit not in store]
         expected = None if workers is None else wall(left, workers)
-        failures = carry_out(
-            chosen.units,
-            store,
-            seed,
-            watcher,
-            options=chosen.options,
-            jobs=jobs,
-            scheduler=scheduler,
-        )
+        try:
+            failures = carry_out(
+                chosen.units,
+                store,
+                seed,
+                watcher,
+                options=chosen.options,
+                jobs=jobs,
+                scheduler=scheduler,
+            )
+        except ValueError:
+            if not resume and not len(store):  # refused: the directory is still free
+                (directory / "run.json").unlink()
+            raise
         _keep_traces(directory / "failures.txt", failures)
         about = _about(chosen, config, started, time.perf_counter() - clock)
         about["jobs"] = workers
