@@ -203,6 +203,18 @@ def _down(x: Any) -> float:
     return math.nextafter(number, -math.inf) if number > x else number
 
 
+def rounded(number: Fraction, side: int) -> float:
+    """The double next to a rational number on the given side, or the double that it is."""
+    near = float(number)
+    beyond = near > number if side < 0 else near < number
+    return math.nextafter(near, side * math.inf) if beyond else near
+
+
+def around(number: Fraction) -> Interval:
+    """The doubles next to a rational number, or the number itself if it is one."""
+    return Interval(rounded(number, -1), rounded(number, 1))
+
+
 def statement(left: str, formula: Callable[..., Any], *names: str) -> str:
     """LaTeX of `formula` read with symbols of the given `names`, after the text `left`."""
     m = Symbols()

@@ -13,9 +13,10 @@ from fractions import Fraction
 from typing import Any
 
 from robust_theory.arguments import exact_rational
+from robust_theory.arithmetic import around
 from robust_theory.claim import Claim, Interval
 from robust_theory.networks.similarity import hsic
-from robust_theory.risks.finite_problems import around, benign_risk, finite_problem
+from robust_theory.risks.finite_problems import benign_risk, finite_problem
 from robust_theory.vulnerability.parallel import parallel_transfer_arguments
 from validation.experiments import explicit, gibbs, internal, sampler_laws, transfer
 from validation.experiments.sampling import Case, instance

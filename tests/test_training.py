@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from robust_theory.arithmetic import around
 from robust_theory.risks.divergence import (
     ascent_slopes,
     kl_divergence,
@@ -18,7 +19,6 @@ from robust_theory.risks.divergence import (
 )
 from robust_theory.risks.finite_problems import (
     adversarial_risk,
-    around,
     benign_risk,
     boundary_risk,
     finite_problem,

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from robust_theory.arguments import broken, exact_rational
-from robust_theory.arithmetic import enclose
+from robust_theory.arithmetic import around, enclose
 from robust_theory.claim import A_DISTANCE, Claim, Interval
-from robust_theory.risks.finite_problems import around
 from robust_theory.risks.samples import Norm, read_norm
 
 Slopes = list[tuple[Fraction, Fraction]]  # |w_j| and the room c_j of each coordinate

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from robust_theory.arguments import Floats, broken, exact_rational
-from robust_theory.arithmetic import enclose
+from robust_theory.arithmetic import around, enclose
 from robust_theory.claim import A_DISTANCE, Claim, Interval
 from robust_theory.networks.operator_norms import spectral_norm_above
 from robust_theory.networks.relaxations import (
@@ -27,7 +27,6 @@ from robust_theory.networks.relaxations import (
     interval_margins,
 )
 from robust_theory.networks.relu_networks import UNIT, Layer, Network, read_network
-from robust_theory.risks.finite_problems import around
 from robust_theory.risks.samples import Norm, read_norm
 
 _SQUARED = {"l2": 2, "linf": 4, "l1": 1}  # ||e_y - e_j||^2 in the dual norm

@@ -15,10 +15,9 @@ from functools import reduce
 from typing import Any, Literal
 
 from robust_theory.arguments import Floats
-from robust_theory.arithmetic import Balls, enclose
+from robust_theory.arithmetic import Balls, around, enclose
 from robust_theory.claim import Interval
 from robust_theory.networks.relu_networks import Network
-from robust_theory.risks.finite_problems import around
 from robust_theory.risks.samples import Norm
 
 _Row = list[Any]

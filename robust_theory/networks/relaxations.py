@@ -8,13 +8,13 @@ its difference with the error bound, and a thousandth for the roundings of the e
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from robust_theory.arguments import Floats, exact_rational
+from robust_theory.arithmetic import rounded
 from robust_theory.networks.relu_networks import UNIT, Layer, Matrix, Network
 from robust_theory.risks.samples import Norm, read_norm
 
@@ -91,10 +91,7 @@ def read_region(centre: Floats, eps: Any, norm: Any) -> Region:
     radius = exact_rational(eps, "eps")
     if radius < 0:
         raise ValueError(f"eps must be at least 0, got {eps}")
-    near = float(radius)
-    return Region(
-        centre, near if near >= radius else math.nextafter(near, math.inf), read_norm(norm)
-    )
+    return Region(centre, rounded(radius, 1), read_norm(norm))
 
 
 def gamma(terms: int) -> float:

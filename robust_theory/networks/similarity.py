@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from robust_theory.arguments import Floats, broken
+from robust_theory.arithmetic import around
 from robust_theory.claim import Claim, Interval
-from robust_theory.risks.finite_problems import around
 
 
 def hsic(first: Any, second: Any, *, unbiased: bool = False, centred: bool = True) -> float:

@@ -8,14 +8,12 @@ expectations of the 0-1 loss, and rational numbers.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from robust_theory.arguments import exact_rational, positive_integer
-from robust_theory.claim import Interval
 
 _MOST = 1 << 14  # classifiers that are tried when all functions are meant
 
@@ -175,10 +173,3 @@ def read_hypotheses(problem: FiniteProblem, hypotheses: Any) -> list[Any]:
             f"hypotheses must be given: there are {len(labels)}^{inputs} functions, too many"
         )
     return list(itertools.product(labels, repeat=inputs))
-
-
-def around(x: Fraction) -> Interval:
-    """The doubles next to a rational number; itself if it is one."""
-    near = float(x)
-    low = near if near <= x else math.nextafter(near, -math.inf)
-    return Interval(low, near if near >= x else math.nextafter(near, math.inf))

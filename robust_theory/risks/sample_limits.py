@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from typing import Any, Protocol
 
 import numpy as np
 
 from robust_theory.arguments import broken, positive_integer, probability
-from robust_theory.arithmetic import enclose
+from robust_theory.arithmetic import around, enclose
 from robust_theory.claim import A_PROBABILITY, Claim, Interval
 from robust_theory.risks.risk import OptimalRisk, optimal_risk_of_relation
 from robust_theory.risks.weights import Weights, two_class_weights
@@ -135,7 +134,7 @@ def _proved(conflicts: Any, n0: int, n1: int, prior0: Any) -> OptimalRisk:
 
 
 def _enclosure(conflicts: Any, n0: int, n1: int, prior0: Any = 0.5) -> Interval:
-    return _around(_proved(conflicts, n0, n1, prior0).risk)
+    return around(_proved(conflicts, n0, n1, prior0).risk)
 
 
 def _limit_enclosure(conflicts: Any, n0: int, n1: int, delta: Any, prior0: Any = 0.5) -> Interval:
@@ -143,12 +142,6 @@ def _limit_enclosure(conflicts: Any, n0: int, n1: int, delta: Any, prior0: Any =
     level, squares = probability(delta, "delta", open=True), result.weights.sum_of_squares
     bound = enclose(_population, result.risk, squares, level)
     return Interval(max(0.0, bound.lo), max(0.0, bound.hi))
-
-
-def _around(x: Fraction) -> Interval:
-    near = float(x)
-    low = near if near <= x else math.nextafter(near, -math.inf)
-    return Interval(low, near if near >= x else math.nextafter(near, math.inf))
 
 
 def _broken(

@@ -13,11 +13,11 @@ from fractions import Fraction
 from typing import Any
 
 from robust_theory.arguments import broken
+from robust_theory.arithmetic import around
 from robust_theory.claim import A_PROBABILITY, Claim, Interval
 from robust_theory.risks.finite_problems import (
     FiniteProblem,
     adversarial_risk,
-    around,
     atoms,
     benign_risk,
     boundary_risk,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust_theory.arguments import broken, exact_rational
-from robust_theory.arithmetic import enclose
+from robust_theory.arithmetic import around, enclose
 from robust_theory.claim import A_DISTANCE, Claim, Interval
 from robust_theory.risks.coupling import heaviest_coupling, lightest_cover, spent
 from robust_theory.risks.matching import adjacency, maximum_matching
@@ -35,7 +35,6 @@ from robust_theory.transport.bottleneck_keys import (
     pairs_within,
     settle,
 )
-from robust_theory.transport.gibbs_balls import around
 
 
 @dataclass(frozen=True, eq=False)

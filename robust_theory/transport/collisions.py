@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from robust_theory.arguments import broken, budgets, exact_rational, positive_integer
-from robust_theory.arithmetic import enclose
+from robust_theory.arithmetic import around, enclose
 from robust_theory.claim import A_PROBABILITY, Claim, Interval
-from robust_theory.transport.gibbs_balls import around
 
 
 def collision_probability_bound(n: Any, d: Any, eps: Any, density: Any = 1.0) -> Any:

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust_theory.arguments import Floats, broken, exact_rational
-from robust_theory.arithmetic import enclose
+from robust_theory.arithmetic import around, enclose
 from robust_theory.claim import Claim, Interval
 from robust_theory.transport.gibbs import gibbs_value
-from robust_theory.transport.gibbs_balls import around, free_energy_ball
+from robust_theory.transport.gibbs_balls import free_energy_ball
 from robust_theory.transport.log_mean_exp import finite_array, inverse_temperature
 
 

@@ -21,9 +21,8 @@ import numpy as np
 from scipy import special
 
 from robust_theory.arguments import broken, budgets, exact_rational, positive_integer, real
-from robust_theory.arithmetic import enclose
+from robust_theory.arithmetic import around, enclose
 from robust_theory.claim import A_DISTANCE, Claim, Interval
-from robust_theory.transport.gibbs_balls import around
 from robust_theory.transport.log_mean_exp import inverse_temperature
 
 Form = Literal["sharp", "simple"]

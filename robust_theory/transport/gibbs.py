@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 
 from robust_theory.arguments import Floats, broken, exact_rational
-from robust_theory.arithmetic import enclose
+from robust_theory.arithmetic import around, enclose
 from robust_theory.claim import Claim, Interval
 from robust_theory.transport.gibbs_balls import (
-    around,
     dual_ball,
     exact_problem,
     primal_ball,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from robust_theory.arguments import Floats, exact_rational
-from robust_theory.claim import Interval
 
 Rows = list[list[Fraction]]
 
@@ -76,13 +74,6 @@ def dual_ball(m: Any, p: Floats, losses: Floats, lam: float, q: Floats, potentia
                 excess += m.number(y / whole * (l - alpha))
         total += m.number(w / sum(weights)) * (m.number(alpha) + excess)
     return total
-
-
-def around(x: Fraction) -> Interval:
-    """Doubles next to a rational, or the rational itself where it is one."""
-    near = float(x)
-    low = near if Fraction(near) <= x else math.nextafter(near, -math.inf)
-    return Interval(low, near if Fraction(near) >= x else math.nextafter(near, math.inf))
 
 
 def _rational(array: Floats) -> list[Fraction]:

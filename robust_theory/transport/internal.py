@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust_theory.arguments import Floats, broken, exact_rational, positive_integer
+from robust_theory.arithmetic import around
 from robust_theory.claim import A_DISTANCE, Claim, Interval
 from robust_theory.risks.samples import Indices
-from robust_theory.transport.gibbs_balls import around
 from robust_theory.transport.patches import patch_table, read_image
 
 

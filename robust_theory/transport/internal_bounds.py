@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from robust_theory.arguments import Floats, broken, budgets, exact_rational
-from robust_theory.arithmetic import enclose
+from robust_theory.arithmetic import around, enclose
 from robust_theory.claim import A_DISTANCE, Claim, Interval
 from robust_theory.risks.samples import read_norm
-from robust_theory.transport.gibbs_balls import around
 from robust_theory.transport.internal import _read, exact_images, internal_wasserstein
 from robust_theory.transport.patches import (
     coverage,

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from robust_theory.arguments import Floats, broken, exact_rational, positive_integer, real
-from robust_theory.arithmetic import enclose
+from robust_theory.arithmetic import around, enclose
 from robust_theory.claim import Claim, Interval
-from robust_theory.transport.gibbs_balls import around
 from robust_theory.transport.log_mean_exp import finite_array, inverse_temperature
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from fractions import Fraction
 from typing import Any
 
 from robust_theory.arguments import broken
+from robust_theory.arithmetic import around
 from robust_theory.claim import A_DISTANCE, Claim, Interval
 from robust_theory.wasserstein.grid import grid_wasserstein
 from robust_theory.wasserstein.image_pairs import read_pair
@@ -46,13 +45,7 @@ def signed_flow_distance(x: Any, y: Any, normalise: bool = False) -> float:
 def _enclosure(x: Any, y: Any, normalise: bool = False) -> Interval:
     """Around the distance by the primal-dual method in integers, without any solver."""
     found = grid_wasserstein(x, y, exact=True, method="integers", normalise=normalise)
-    return _around(found.value)
-
-
-def _around(x: Fraction) -> Interval:
-    near = float(x)
-    low = near if near <= x else math.nextafter(near, -math.inf)
-    return Interval(low, near if near >= x else math.nextafter(near, math.inf))
+    return around(found.value)
 
 
 def _broken(x: Any, y: Any, normalise: bool = False) -> tuple[str, ...]:

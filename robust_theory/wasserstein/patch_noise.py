@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from typing import Any
 
 from robust_theory.arguments import broken, exact_rational, positive_integer
+from robust_theory.arithmetic import around
 from robust_theory.claim import A_DISTANCE, Claim, Interval
 
 
@@ -74,11 +74,7 @@ def _enclosure(
         if i + di < rows and j + dj < columns
     )
     exact = exact_rational(sigma, "sigma") ** 2 * crossing
-    near = float(exact)
-    return Interval(
-        near if near <= exact else math.nextafter(near, 0.0),
-        near if near >= exact else math.nextafter(near, math.inf),
-    )
+    return around(exact)
 
 
 def _broken(

@@ -6,8 +6,8 @@ from fractions import Fraction
 from typing import Any
 
 from robust_theory.arguments import broken, exact_measures, positive_integer, probability
+from robust_theory.arithmetic import around
 from robust_theory.claim import A_PROBABILITY, Claim, Interval
-from robust_theory.risks.sample_limits import _around
 
 ALL_RIVALS = "all rivals"
 
@@ -54,7 +54,7 @@ def sequential_error(p: Any, alpha: Any, looks: Any) -> float:
 def _read_limit(n: int, alpha: Any, p: Any) -> Interval:
     positive_integer(n, "n")
     probability(p, "p")
-    return _around(1 - probability(alpha, "alpha", open=True))
+    return around(1 - probability(alpha, "alpha", open=True))
 
 
 def _read_certificate(
@@ -68,7 +68,7 @@ def _read_certificate(
         raise ValueError(
             f"rule must be {ALL_RIVALS!r}: each of them may be the highest, got {rule!r}"
         )
-    return _around(1 - probability(alpha, "alpha", open=True))
+    return around(1 - probability(alpha, "alpha", open=True))
 
 
 def _read_sequence(p: Any, alpha: Any, looks: Any) -> Interval:
@@ -76,7 +76,7 @@ def _read_sequence(p: Any, alpha: Any, looks: Any) -> Interval:
     numbers = [positive_integer(look, "looks") for look in looks]
     if not numbers or numbers != sorted(set(numbers)):
         raise ValueError(f"looks must be increasing numbers of votes, got {looks!r}")
-    return _around(Fraction(probability(alpha, "alpha", open=True)))
+    return around(Fraction(probability(alpha, "alpha", open=True)))
 
 
 LIMIT_CONFIDENCE = Claim(

@@ -9,7 +9,7 @@ from robust_theory.claim import Claim
 from validation.experiment import Experiment, Instance, Json, Measure, Options
 
 
-def fixed_rows(
+def with_rows(
     name: str,
     claim: Claim,
     subject: str,

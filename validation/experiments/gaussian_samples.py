@@ -15,7 +15,7 @@ from robust_theory.risks.conflict import find_conflicts
 from robust_theory.risks.risk import optimal_risk
 from robust_theory.risks.samples import read_samples
 from validation.experiment import Experiment, Json, Measurement, Result
-from validation.experiments.fixed_rows import fixed_rows
+from validation.experiments.fixed_rows import with_rows
 from validation.verdict import Evidence
 
 # ------------------------------------------------------------------- on average
@@ -142,7 +142,7 @@ def _held_out(
 # ------------------------------------------------------------------- the experiments
 
 
-_experiment = partial(fixed_rows, unit="probability", norm="l2")
+_experiment = partial(with_rows, unit="probability", norm="l2")
 _BELOW = (
     "Each bar is the mean least risk of samples with its band; it must end below the mark, the "
     "least risk of the population."

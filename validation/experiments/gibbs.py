@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from robust_theory.transport import entropic_adversary, gibbs, mixed_classifiers
 from validation.experiment import Experiment, Json, Measurement, Result
-from validation.experiments.fixed_rows import fixed_rows
+from validation.experiments.fixed_rows import with_rows
 from validation.verdict import Evidence
 
 Array: TypeAlias = NDArray[Any]
@@ -152,7 +152,7 @@ def _game_value(
 # ------------------------------------------------------------------------- list
 
 
-experiment = partial(fixed_rows, quantity="value of the adversary", unit="loss", norm="linf")
+experiment = partial(with_rows, quantity="value of the adversary", unit="loss", norm="linf")
 _PLANS = {"p": WEIGHTS, "losses": LOSSES, "reach": REACH}
 
 EXPERIMENTS: tuple[Experiment, ...] = (

@@ -14,7 +14,7 @@ from scipy.sparse import block_array, csc_array, eye_array
 from robust_theory.wasserstein import neighbour_flow
 from robust_theory.wasserstein.flow import apply_flow, flow_arrays, flow_shapes, flow_vector
 from validation.experiment import Experiment, Json, Measurement, Result
-from validation.experiments.fixed_rows import fixed_rows
+from validation.experiments.fixed_rows import with_rows
 from validation.verdict import Evidence
 
 
@@ -141,7 +141,7 @@ def _evidence(lower: Fraction, upper: Fraction, method: str) -> Evidence:
     return Evidence(float(lower), float(lower), float(upper), "exact", method)
 
 
-_experiment = partial(fixed_rows, unit="mass times distance", norm="l1", resolution=1e-9)
+_experiment = partial(with_rows, unit="mass times distance", norm="l1", resolution=1e-9)
 _READING = "Each bar encloses the least cost by another road; the mark must be inside."
 _ROWS = {
     "2x2": {"shape": [2, 2], "levels": 5, "normalise": True},

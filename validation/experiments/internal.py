@@ -11,7 +11,7 @@ import numpy as np
 from robust_theory.risks import adversarial_generalisation
 from robust_theory.transport import internal, internal_bounds
 from validation.experiment import Experiment, Json, Measurement, Result
-from validation.experiments.fixed_rows import fixed_rows
+from validation.experiments.fixed_rows import with_rows
 from validation.verdict import Evidence
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -114,7 +114,7 @@ def _generalisation(
 
 
 _experiment = partial(
-    fixed_rows,
+    with_rows,
     quantity="internal Wasserstein distance",
     unit="l1 distance of patches",
     norm="l1",

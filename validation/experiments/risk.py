@@ -12,7 +12,7 @@ from scipy.special import ndtr
 from robust_theory.arguments import exact_rational
 from robust_theory.risks import gaussian_line, sample_limits, threshold
 from validation.experiment import Experiment, Json, Measurement, Result
-from validation.experiments.fixed_rows import fixed_rows
+from validation.experiments.fixed_rows import with_rows
 from validation.verdict import Evidence
 
 CELL = 2.0**-10  # of the line, for the coupling of two laws
@@ -156,7 +156,7 @@ def _population(
 
 
 _experiment = partial(
-    fixed_rows, quantity="adversarial risk", unit="probability", norm="l2", resolution=0.005
+    with_rows, quantity="adversarial risk", unit="probability", norm="l2", resolution=0.005
 )
 _EQUAL = "Each bar encloses the least risk by another road; the mark of the theory must be inside."
 _ABOVE = "Each bar is a risk; it must not end below the mark, the least that the theory allows."

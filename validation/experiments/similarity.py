@@ -8,8 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from robust_theory.arithmetic import around
 from robust_theory.networks import similarity
-from robust_theory.risks.finite_problems import around
 from validation.experiment import Experiment, Instance, Json, Measurement, Result
 from validation.verdict import Evidence
 

@@ -12,7 +12,7 @@ from robust_theory.arguments import exact_rational
 from robust_theory.wasserstein import smoothing_claims
 from validation.experiment import Experiment, Json, Measurement, Result
 from validation.experiments import worst_cases
-from validation.experiments.fixed_rows import fixed_rows
+from validation.experiments.fixed_rows import with_rows
 from validation.verdict import Evidence
 
 LEVELS = (0.55, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
@@ -90,7 +90,7 @@ def _split_case(parameters: Mapping[str, Json]) -> Measurement:
     return Measurement(dict(parameters), seen)
 
 
-experiment = partial(fixed_rows, quantity="radius", unit="W1")
+experiment = partial(with_rows, quantity="radius", unit="W1")
 
 
 def moved(

@@ -8,11 +8,11 @@ from functools import partial
 
 import numpy as np
 
+from robust_theory.arithmetic import around
 from robust_theory.risks import surrogate, training
-from robust_theory.risks.finite_problems import around
 from validation.experiment import Experiment, Json, Measurement, Result
 from validation.experiments import trades_tables
-from validation.experiments.fixed_rows import fixed_rows
+from validation.experiments.fixed_rows import with_rows
 from validation.experiments.trades_networks import adversarial_errors, patterns
 from validation.verdict import Evidence
 
@@ -136,7 +136,7 @@ def _of_network(
     return _seen(patterns(result), Fraction(wrong, images), "answers without and after attacks")
 
 
-_experiment = partial(fixed_rows, unit="probability")
+_experiment = partial(with_rows, unit="probability")
 _LINE = {"inputs": 40, "atoms": 30, "reach": 2}
 _STEEP = {"inputs": 60, "atoms": 30, "reach": 1, "noise": 0.05}
 EXPERIMENTS: tuple[Experiment, ...] = (

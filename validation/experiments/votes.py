@@ -15,7 +15,7 @@ from robust_theory.wasserstein import vote_claims
 from robust_theory.wasserstein.sequential import log_evidence
 from robust_theory.wasserstein.votes import lower_limit, upper_limit
 from validation.experiment import Experiment, Json, Measurement, Result
-from validation.experiments.fixed_rows import fixed_rows
+from validation.experiments.fixed_rows import with_rows
 from validation.verdict import Evidence
 
 # Sums of at most 10^5 probabilities, each within some 10^2 roundings.
@@ -94,7 +94,7 @@ def _sequence(
     return _measured(parameters, reached, "the binomial law along the looks, summed")
 
 
-_experiment = partial(fixed_rows, quantity="probability that the limits hold", unit="probability")
+_experiment = partial(with_rows, quantity="probability that the limits hold", unit="probability")
 EXPERIMENTS: tuple[Experiment, ...] = (
     _experiment(
         "vote-limit-coverage",
