@@ -9,7 +9,7 @@ from empirical.attacks.minimal import minimal_perturbation
 from empirical.exact_layers import logits, torch_function
 from robust_theory.networks.propagation import certified_radius
 from validation.experiments import small_networks
-from validation.experiments.propagation import RESOLUTION
+from validation.experiments.network_certificates import RESOLUTION
 from validation.experiments.small_networks import (
     DIGITS,
     FULL,
