@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from empirical.data import Dataset
-from empirical.networks import Adversarial, Autoencoder
+from empirical.generators import Adversarial, Autoencoder
 from empirical.precision import in_full
 
 Progress = Callable[[float, str], None]

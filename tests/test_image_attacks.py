@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from empirical import networks
+from empirical import generators, networks
 from empirical.attacks.images import image_radii, images_with_jacobian
 from empirical.attacks.latent import latent_radius
 
@@ -130,7 +130,7 @@ def test_batches_and_runs_agree():
 
 
 def test_convolutional_generator_with_normalisation():
-    gan = networks.dcgan((1, 8, 8), 4, 4).eval()
+    gan = generators.dcgan((1, 8, 8), 4, 4).eval()
     for layer in gan.decoder:
         if isinstance(layer, nn.Linear | nn.ConvTranspose2d):
             layer.weight.data *= 20  # images that differ

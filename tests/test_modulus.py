@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from empirical import networks
+from empirical import generators, networks, printed_networks, resnets
 from empirical.layers import dense_layers
 from empirical.modulus import lipschitz_from_above, local_modulus_from_above, modulus_from_below
 from empirical.spectral import convolution_norm_above
@@ -103,11 +103,11 @@ def test_convolution_that_is_tight():
 def test_lipschitz_of_networks_against_slopes():
     for module, shape in (
         (mlp(), (4,)),
-        (networks.dcgan((1, 8, 8), 4, 4).decoder, (4,)),
+        (generators.dcgan((1, 8, 8), 4, 4).decoder, (4,)),
         (networks.cnn((1, 8, 8), 3), (1, 8, 8)),
-        (networks.lenet((1, 8, 8), 3), (1, 8, 8)),
-        (networks.resnet18((1, 8, 8), 3, width=4), (1, 8, 8)),
-        (networks.resnet101((1, 8, 8), 3, width=1), (1, 8, 8)),
+        (printed_networks.lenet((1, 8, 8), 3), (1, 8, 8)),
+        (resnets.resnet18((1, 8, 8), 3, width=4), (1, 8, 8)),
+        (resnets.resnet101((1, 8, 8), 3, width=1), (1, 8, 8)),
     ):
         module = module.double().eval()
         x = torch.randn(50, *shape, dtype=torch.float64)
@@ -221,7 +221,7 @@ def test_kinks_at_the_latent_itself():
 
 
 def test_convolutional_generator():
-    gan = networks.dcgan((1, 8, 8), 4, 4).eval()
+    gan = generators.dcgan((1, 8, 8), 4, 4).eval()
     with torch.no_grad():
         for layer in gan.modules():
             if isinstance(layer, nn.BatchNorm2d):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from empirical import networks
+from empirical import generators, networks, resnets
 
 NAMES = ["linear", "mlp", "cnn", "lenet", "strided", "architecture-b", "vae", "dcgan"]
 
@@ -15,7 +15,7 @@ def test_classifiers_take_images_to_logits(name, shape):
 
 
 def test_autoencoder():
-    module = networks.vae((3, 7, 5), 6)
+    module = generators.vae((3, 7, 5), 6)
     mean, log_variance = module.encode(torch.rand(2, 3, 7, 5))
     assert mean.shape == log_variance.shape == (2, 6)
     images = module.decoder(100 * torch.randn(9, 6))
@@ -57,21 +57,21 @@ def test_sizes_of_the_published_networks():
 
 def test_wide_residual_networks():
     with torch.device("meta"):  # shapes without weights: 46 million of them
-        module = networks.wide_resnet((3, 32, 32), 10)
+        module = resnets.wide_resnet((3, 32, 32), 10)
     # The size that is published for WRN-34-10.
     assert sum(weight.numel() for weight in module.parameters()) == 46_160_474
     convolutions = [m for m in module.modules() if isinstance(m, torch.nn.Conv2d)]
     assert len(convolutions) == 1 + 3 * 5 * 2 + 3  # the last three are shortcuts
-    small = networks.wide_resnet((1, 8, 8), 4, depth=10, widening=1).eval()
+    small = resnets.wide_resnet((1, 8, 8), 4, depth=10, widening=1).eval()
     with torch.no_grad():
         assert small(torch.rand(2, 1, 8, 8)).shape == (2, 4)
     with pytest.raises(ValueError, match="depth must be 10, 16, 22"):
-        networks.wide_resnet((1, 8, 8), 4, depth=20)
+        resnets.wide_resnet((1, 8, 8), 4, depth=20)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (2, 6, 10)])
 def test_dcgan(shape):
-    module = networks.dcgan(shape, 5, 4).eval()
+    module = generators.dcgan(shape, 5, 4).eval()
     with torch.no_grad():
         images = module.decoder(100 * torch.randn(9, 5))
         assert images.shape == (9, *shape)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from empirical import data, networks, train
+from empirical import data, generators, networks, train
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_dcgan_learns_the_pixels(digits):
     """Mean and spread of the pixels come close to those of the data; nothing is said of looks."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        gan = networks.dcgan(digits.shape, 8, 8)
+        gan = generators.dcgan(digits.shape, 8, 8)
     z = torch.randn(2000, 8, generator=torch.Generator().manual_seed(0))
     goal = torch.from_numpy(digits.images)
     with torch.no_grad():
@@ -97,9 +97,9 @@ def test_wrong_arguments_are_named(few):
     with pytest.raises(ValueError, match="epochs must be at least 1, got 0"):
         train.train_classifier(network, few, epochs=0)
     with pytest.raises(ValueError, match="epochs must be at least 1, got 0"):
-        train.train_dcgan(networks.dcgan(few.shape), few, epochs=0)
+        train.train_dcgan(generators.dcgan(few.shape), few, epochs=0)
     broken = replace(few, images=few.images * np.float32(math.nan))
     with pytest.raises(ValueError, match="loss must stay finite, got nan in epoch 1"):
         train.train_classifier(network, broken, epochs=1)
     with pytest.raises(ValueError, match="loss must stay finite, got nan in epoch 1"):
-        train.train_dcgan(networks.dcgan(few.shape, 4, 4), broken, epochs=1)
+        train.train_dcgan(generators.dcgan(few.shape, 4, 4), broken, epochs=1)

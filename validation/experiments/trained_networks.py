@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from empirical.data import Dataset
-    from empirical.networks import Adversarial, Autoencoder
+    from empirical.generators import Adversarial, Autoencoder
 
 
 def train_generator(
@@ -22,7 +22,8 @@ def train_generator(
 ) -> Result:
     """Train the network whose decoder generates the data."""
     from empirical import data, train
-    from empirical.networks import Autoencoder, to_arrays
+    from empirical.generators import Autoencoder
+    from empirical.networks import to_arrays
 
     dataset = data.load(parameters["data"], parameters["data_dir"])
     kind, dimension = parameters["generator"], parameters["latent_dimension"]
@@ -102,7 +103,8 @@ def class_count(inputs: Mapping[str, Result]) -> int:
 def _generative(
     kind: str, shape: tuple[int, int, int], dimension: int, seed: int
 ) -> Autoencoder | Adversarial:
-    from empirical.networks import Adversarial, Autoencoder, build
+    from empirical.generators import Adversarial, Autoencoder
+    from empirical.networks import build
 
     network = build(kind, shape, 0, seed, latent_dimension=dimension)
     assert isinstance(network, Autoencoder | Adversarial)

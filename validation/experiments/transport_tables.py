@@ -227,7 +227,7 @@ def table(
             "Chernoff's inequality, each by itself; the paper's figures have none. Skipped cells "
             "name the time of the published training on this kind of device, computed from its "
             "number of passes. Networks as printed, where that can be built; see "
-            "`empirical.networks`.",
+            "`empirical.printed_networks`.",
         }
     )
 
