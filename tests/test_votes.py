@@ -16,7 +16,7 @@ from robust_theory import (
     smoothing_radius,
 )
 from robust_theory.wasserstein.sequential import least_score, log_evidence
-from robust_theory.wasserstein.votes import lower_limit, simultaneous_limits, upper_limit
+from robust_theory.wasserstein.votes import lower_limit, upper_limit
 from validation.experiments.votes import binomial, multinomial
 
 MNIST = {"noise": "gaussian", "shape": (28, 28)}
@@ -56,16 +56,6 @@ def test_limits_at_no_success_and_at_nothing_else():
     assert lower_limit(n, n, alpha) == pytest.approx(alpha ** (1 / n), rel=1e-11)
     assert lower_limit(n, n, alpha) <= alpha ** (1 / n)
     assert upper_limit(0, n, alpha) == pytest.approx(1 - alpha ** (1 / n), rel=1e-9)
-
-
-def test_simultaneous_limits_hold_together():
-    p, n, alpha = [0.6, 0.3, 0.1], 40, 0.2
-    holds = 0.0
-    for counts, mass in multinomial(n, p).items():
-        low, high = simultaneous_limits(counts, alpha)
-        holds += mass * bool(((low <= p) & (p <= high)).all())
-    assert holds >= 1 - alpha
-    assert holds < 1  # limits that always hold would be no test
 
 
 # -------------------------------------------------------------------------- certificates

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robust_theory.arguments import Floats, probability
+from robust_theory.arguments import probability
 from robust_theory.wasserstein.smoothing import Form, Ground, Noise, positive, smoothing_radius
 
 # scipy's inverse beta function is good to about 1e-14, relatively; limits move outwards by more.
@@ -197,19 +197,6 @@ def upper_limit(successes: int, n: int, alpha: float) -> float:
         return upper
     # Above 1/2 from the complement, which keeps its digits.
     return 1 - float(betaincinv(n - successes, successes + 1, alpha)) * (1 - _OUTWARDS)
-
-
-def simultaneous_limits(votes: Any, alpha: Any) -> tuple[Floats, Floats]:
-    """Lower and upper limits on all K scores that hold together with probability 1 - alpha.
-
-    Each of the 2 K one-sided limits has the level alpha / (2 K).
-    """
-    counts = _counts(votes, "votes")
-    share = float(probability(alpha, "alpha", open=True)) / (2 * len(counts))
-    n = int(counts.sum())
-    lower = np.array([lower_limit(int(k), n, share) for k in counts])
-    upper = np.array([upper_limit(int(k), n, share) for k in counts])
-    return lower, upper
 
 
 def _check(successes: int, n: int, alpha: float) -> None:

@@ -7,7 +7,6 @@ quantiles and means of attack radii stand above the true ones. Failed attacks ar
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -83,11 +82,6 @@ def distribution(
 def grid_to(last: float) -> np.ndarray:
     """Axis of a plot from 0 to `last`."""
     return np.linspace(0.0, last, GRID_POINTS)
-
-
-def tabulate(function: Callable[[np.ndarray], np.ndarray], grid: np.ndarray) -> tuple[float, ...]:
-    """Values of `function` on the grid as plain floats."""
-    return tuple(float(v) for v in function(grid))
 
 
 def _evidence(
