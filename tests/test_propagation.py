@@ -19,7 +19,7 @@ from empirical.spectral import lipschitz_bound
 from robust_theory.networks.affine_bounds import linear_bounds, linear_margins, planes_below
 from robust_theory.networks.certificates import CERTIFIED_RADIUS, INTERVAL_MARGIN, LINEAR_MARGIN
 from robust_theory.networks.lipschitz import lipschitz_constant, lipschitz_radius
-from robust_theory.networks.operator_norms import least_eigenvalue_below
+from robust_theory.networks.operator_norms import least_eigenvalue_below, spectral_norm_above
 from robust_theory.networks.polytope import polytope_margins
 from robust_theory.networks.propagation import certified_radius, least_margin, margin_bounds
 from robust_theory.networks.relaxations import (
@@ -412,6 +412,77 @@ def test_huge_numbers_certify_nothing():
     for method in ("lipschitz", "interval", "linear"):
         with np.errstate(over="ignore", invalid="ignore"):
             assert not least_margin(layers, [1.0, 1.0], 0.1, 0, "linf", method) > 0
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(NORMS),
+    st.sampled_from([0.0, 5e-324, 1e-300, 1e-3, 1.0, 1e10, 1e250, 1e300]),
+)
+def test_bounds_hold_for_numbers_of_any_size(seed, norm, eps):
+    """Rationals decide: neither what overflows nor what underflows makes a bound too large."""
+    rng = np.random.default_rng(seed)
+    sizes = (1.0, 1.0, 1.0, 5e-324, 1e-300, 1e-200, 1e200, 1e300)
+    widths = [2, 3, 2, 3] if seed % 2 else [2, 3, 3]
+    layers = [
+        (
+            rng.standard_normal((m, n)) * rng.choice(sizes),
+            rng.standard_normal(m) * rng.choice(sizes),
+        )
+        for n, m in itertools.pairwise(widths)
+    ]
+    x = rng.standard_normal(2) * rng.choice([1.0, 1e-5, 0.0])
+    moves = [(0.0, 0.0), (eps, 0.0), (0.0, -eps)]
+    if norm == "linf":
+        moves += [(eps, -eps), (-eps, -eps)]
+    margins = []
+    for move in moves:
+        z = [Fraction(a) + Fraction(u) for a, u in zip(x.tolist(), move, strict=True)]
+        for W, b in layers:
+            y = [
+                sum((Fraction(w) * v for w, v in zip(row, z, strict=True)), Fraction(offset))
+                for row, offset in zip(W.tolist(), b.tolist(), strict=True)
+            ]
+            z = [max(v, Fraction(0)) for v in y]
+        margins.append([y[0] - y[1], y[0] - y[2]])
+    true = [min(column) for column in zip(*margins, strict=True)]
+    with np.errstate(all="ignore"):
+        for method in ("lipschitz", "interval", "linear", "polytope"):
+            bounds = margin_bounds(layers, x, eps, 0, norm, method)[1:]
+            assert not np.isnan(bounds).any()
+            for bound, exact in zip(bounds.tolist(), true, strict=True):
+                assert bound < math.inf
+                assert bound == -math.inf or Fraction(bound) <= exact
+
+
+def test_a_constant_is_not_lost_between_small_factors():
+    """1e-200 * 1e-200 underflows; with 1e300 behind it the slope is 1e-100, not 0."""
+    W, b = np.array([[1e-200]]), np.zeros(1)
+    layers = [(W, b), (W, b), (np.array([[1e300], [0.0]]), np.zeros(2))]
+    exact = Fraction(1e-200) ** 2 * Fraction(1e300)
+    for norm in NORMS:
+        assert exact <= Fraction(lipschitz_constant(layers, norm)) <= exact * (1 + Fraction(1e-6))
+    assert lipschitz_constant([(1e200 * np.eye(2), np.zeros(2))] * 2) == math.inf
+
+
+def test_lengths_among_the_subnormal_numbers_are_rounded_up():
+    """sqrt(2) times the least double is not that double, and a large ball shows the difference."""
+    least = 5e-324
+    W = np.array([[least, least], [0.0, 0.0]])
+    bound = margin_bounds([(W, np.zeros(2))], [0.0, 0.0], 1e250, 0, "l2", "linear")[1]
+    assert bound <= -1.414 * least * 1e250
+    assert spectral_norm_above(W) >= 2 * least
+
+
+def test_the_semidefinite_relaxation_of_extreme_numbers_says_nothing_wrong():
+    W = np.array([[1e200, 1.0], [1e-200, -1e150]])
+    layers = [(W, np.zeros(2)), (np.array([[1.0, -1e180], [0.0, 1.0]]), np.zeros(2))]
+    for eps in (1e-3, 1e200):
+        with np.errstate(all="ignore"):
+            bound = margin_bounds(layers, [1.0, 1.0], eps, 0, "l2", "semidefinite")[1]
+        # At (1, 1) the second unit is off, and the margin is 1e200 + 1.
+        assert bound <= 1.1e200
 
 
 def test_the_radius_has_both_its_properties():

@@ -18,6 +18,7 @@ import numpy as np
 
 from robust_theory.arguments import Floats
 from robust_theory.networks.relaxations import (
+    LEAST,
     TINY,
     Bounds,
     Lines,
@@ -114,6 +115,7 @@ def planes_below(
             constant += A @ layer.bias
             total += offsets
             A = A @ layer.weight
+            error += LEAST * len(layer.bias) * size.sum()
             if j == 0:
                 break
             line, bounds = lines[j - 1], before[j - 1]
@@ -123,7 +125,7 @@ def planes_below(
             total -= step
             error -= gamma(A.shape[1]) * step
             A = positive * line.lower + negative * line.upper
-            error += 2 * UNIT * (np.abs(A) @ bounds.size)
+            error += 2 * UNIT * (np.abs(A) @ bounds.size) + LEAST * bounds.size.sum()
         reach = region.reach(A)
         last = gamma(A.shape[1]) * (np.abs(A) @ region.size + reach) + gamma(4 * k) * total
         error = (error + last) * (1 + gamma(4 * k + A.shape[1])) + TINY

@@ -10,6 +10,8 @@ its label at distance 1.
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -20,6 +22,7 @@ from robust_theory.arithmetic import around, enclose
 from robust_theory.claim import A_DISTANCE, Claim, Interval
 from robust_theory.networks.operator_norms import spectral_norm_above
 from robust_theory.networks.relaxations import (
+    TINY,
     Region,
     dual_norms,
     gamma,
@@ -79,9 +82,7 @@ def lipschitz_constant(layers: Any, norm: Any = "l2") -> float:
         Of inputs and logits.
     """
     network, kind = read_network(layers), read_norm(norm)
-    return math.prod(layer_constant(layer, kind) for layer in network.layers) * (
-        1 + gamma(len(network.layers))
-    )
+    return _product(layer_constant(layer, kind) for layer in network.layers)
 
 
 def layer_constant(layer: Layer, norm: Norm) -> float:
@@ -111,14 +112,26 @@ def lipschitz_margins(network: Network, label: int, region: Region) -> Floats:
     *hidden, last = network.layers
     W = last.weight.toarray() if hasattr(last.weight, "toarray") else last.weight
     rows = dual_norms(W[label] - W, region.norm) * (1 + 2 * UNIT)
-    L = math.prod(layer_constant(layer, region.norm) for layer in hidden)
+    # In this order: a small factor may meet a large one before anything underflows.
+    moved = _product([*(layer_constant(layer, region.norm) for layer in hidden), region.eps])
     centre = Region(region.centre, 0.0, region.norm)
     margins = interval_margins(network, label, interval_bounds(network, centre), centre)
     margins[label] = 0.0
-    spread = rows * (L * region.eps) * (1 + gamma(len(hidden)))
-    margins = margins - spread - 2 * UNIT * (np.abs(margins) + spread)
+    with np.errstate(invalid="ignore"):
+        spread = rows * moved * (1 + gamma(1)) + TINY
+        margins = margins - spread - 2 * UNIT * (np.abs(margins) + spread)
+    margins = np.where(np.isnan(margins), -np.inf, margins)
     margins[label] = np.inf
     return np.asarray(margins)
+
+
+def _product(factors: Iterable[float]) -> float:
+    """The product of numbers of at least 0, rounded up; none is lost to another's underflow."""
+    given = list(factors)
+    if not all(map(math.isfinite, given)):
+        return math.inf
+    exact = math.prod(map(Fraction, given), start=Fraction(1))
+    return around(exact).hi if exact <= Fraction(sys.float_info.max) else math.inf
 
 
 def _read(logits: Any, label: Any, lipschitz: Any, norm: Any) -> tuple[Fraction, Fraction, Norm]:

@@ -80,5 +80,10 @@ def _norm_above(A: Any) -> float:
             continue
         gamma = 8 * (n + 4) * _U
         square = c + gamma * n * c * (1 + gamma) + forming
-        return float(math.sqrt(min(square, frobenius)) * (1 + 8 * _U) * scale)
-    return float(math.sqrt(frobenius) * (1 + 8 * _U) * scale)
+        return _scaled_up(math.sqrt(min(square, frobenius)), scale)
+    return _scaled_up(math.sqrt(frobenius), scale)
+
+
+def _scaled_up(norm: float, scale: float) -> float:
+    """The product, rounded up; among the subnormal numbers a factor alone would be rounded away."""
+    return math.nextafter(norm * (1 + 8 * _U) * scale, math.inf)

@@ -139,6 +139,15 @@ class _Program:
 
     def minimise(self, row: Floats) -> tuple[float, list[Floats]] | None:
         """The least value of ``row @ logits``, and the slopes of the lower lines; None: failed."""
+        numbers: tuple[Any, ...] = (
+            *self.rows,
+            *self.equal,
+            self.right,
+            self.value,
+            self.high[: self.d],
+        )
+        if not all(np.isfinite(part).all() for part in numbers):
+            return None  # bounds that say nothing
         rows, offset = self._inputs(len(self.before))
         objective, constant = row @ rows, float(row @ offset)
         more: list[Floats] = []

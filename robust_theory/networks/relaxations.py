@@ -19,6 +19,7 @@ from robust_theory.networks.relu_networks import UNIT, Layer, Matrix, Network
 from robust_theory.risks.samples import Norm, read_norm
 
 TINY = 2.0**-1000  # above what products can lose among the subnormal numbers
+LEAST = 2.0**-1073  # above what two of them lose in a number that is multiplied again
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +115,8 @@ def dual_norms(rows: Matrix, norm: Norm) -> Floats:
         squares = size.multiply(1 / scale[:, None]).power(2).sum(axis=1)
     else:
         squares = ((size / scale[:, None]) ** 2).sum(axis=1)
-    return np.asarray(np.sqrt(np.asarray(squares).ravel()) * scale * up)
+    lost = np.where(largest > 0, LEAST, 0.0)
+    return np.asarray(np.sqrt(np.asarray(squares).ravel()) * scale * up + lost)
 
 
 def parts(W: Matrix) -> tuple[Matrix, Matrix]:

@@ -108,7 +108,8 @@ class _Program:
                               np.nextafter(x + region.eps, np.inf))  # fmt: skip
         else:
             shifts = [self._shifted(z, -x) for z, x in zip(coordinates, region.centre, strict=True)]
-            self._require([(region.eps**2 * (1 + 4 * UNIT), one, one),
+            squared = float(np.square(region.eps)) * (1 + 4 * UNIT)
+            self._require([(squared, one, one),
                            *((-1.0, s, s) for s in shifts)])  # fmt: skip
         start, source = 1, slice(1, 1 + network.inputs)
         start += network.inputs
@@ -190,6 +191,8 @@ class _Program:
         flat = np.array([(G * scale).ravel() for G in self.matrices])
         length = np.maximum(np.linalg.norm(flat, axis=1), 1e-300)
         flat /= length[:, None]
+        if not (np.isfinite(flat).all() and np.isfinite(matrix * scale).all()):
+            return -np.inf, -np.inf
         equal = np.array(self.equations)
         P = cp.Variable((self.n, self.n), PSD=True)  # in units of the bounds of v
         v = cp.vec(P, order="C")
@@ -200,6 +203,11 @@ class _Program:
         try:
             problem.solve(solver=cp.CLARABEL)
         except cp.error.SolverError:
+            return -np.inf, -np.inf
+        except BaseException as error:
+            # Numbers too far apart make the solver panic, which is no Exception.
+            if type(error).__name__ != "PanicException":
+                raise
             return -np.inf, -np.inf
         if problem.status not in ("optimal", "optimal_inaccurate"):
             return -np.inf, -np.inf
