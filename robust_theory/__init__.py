@@ -64,6 +64,9 @@ if TYPE_CHECKING:
     )
     from robust_theory.risks.training import risk_parts as risk_parts
     from robust_theory.risks.training import robustness_price as robustness_price
+    from robust_theory.transport.adversarial_error import (
+        cross_entropy_error_bound as cross_entropy_error_bound,
+    )
     from robust_theory.transport.annealing import Annealed as Annealed
     from robust_theory.transport.annealing import annealed_free_energy as annealed_free_energy
     from robust_theory.transport.bottleneck import Bottleneck as Bottleneck
@@ -540,6 +543,7 @@ _HOMES = {
     "risks.training": ("risk_parts", "robustness_price"),
     "risks.adversarial_generalisation": ("adversarial_generalisation_gap",),
     "networks.affine_margin": ("affine_rise",),
+    "transport.adversarial_error": ("cross_entropy_error_bound",),
     "transport.annealing": ("Annealed", "annealed_free_energy"),
     "transport.bottleneck": (
         "Bottleneck",

@@ -13,6 +13,7 @@ from robust_theory.risks import (
     training,
 )
 from robust_theory.transport import (
+    adversarial_error,
     bottleneck,
     collisions,
     energy_growth,
@@ -148,6 +149,7 @@ CLAIMS: tuple[Claim, ...] = (
     internal_bounds.INTERNAL_WASSERSTEIN_BOUND,
     internal_bounds.INTERNAL_RADIUS,
     internal_bounds.INTERNAL_LOWER_BOUND,
+    adversarial_error.CROSS_ENTROPY_ERROR,
     adversarial_generalisation.ADVERSARIAL_GENERALISATION,
     smoothing_claims.LAPLACE_PAPER_RADIUS,
     smoothing_claims.LAPLACE_RADIUS,

@@ -7,6 +7,7 @@ attains the claim, it is the case, and the false version is sharper by a tenth o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -633,6 +634,10 @@ PLANTED: dict[str, Planted] = {
     ),
     "internal-wasserstein": Planted(
         "internal-wasserstein-by-a-linear-program", internal.SHIFT, scaled(0.99)
+    ),
+    # Theorem 2 as printed, without the logarithm of 2.
+    "cross-entropy-error-bound": Planted(
+        "wrong-answers-within-reach", internal.NEARLY_EVEN, scaled(math.log(2))
     ),
     # A constant shift attains it.
     "internal-wasserstein-bound": Planted(

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
+from scipy.special import logsumexp
 from transport_references import agrees
 
+from robust_theory.transport.adversarial_error import cross_entropy_error_bound
 from robust_theory.transport.internal import internal_distance, internal_wasserstein
 from robust_theory.transport.internal_bounds import (
     INTERNAL_LOWER_BOUND,
@@ -159,6 +161,24 @@ def test_theorem_1_needs_related_radii():
     ratio = internal_distance(x, x + d, 7) / np.linalg.norm(d)
     assert ratio == pytest.approx(1.9958677685950412, rel=1e-8)
     assert internal_radius((28, 28), 7, 0.01, "l2") >= internal_distance(x, x + d, 7) * (1 - 1e-8)
+
+
+@given(st.integers(0, 2**32))
+def test_theorem_2_with_the_logarithm_of_two(seed):
+    draw = np.random.default_rng(seed)
+    logits = draw.normal(size=(4, 5, 3)) * 3 + [draw.integers(0, 6), 0, 0]
+    reach = (draw.random((4, 5)) < 0.6) | np.eye(4, 5, dtype=bool)
+    p, losses = draw.dirichlet(np.ones(4)), logsumexp(logits, axis=2) - logits[..., 0]
+    wrong = (logits[..., 0] < logits[..., 1:].max(axis=2)) & reach
+    bound = cross_entropy_error_bound(p, losses, reach)
+    assert p[wrong.any(axis=1)].sum() <= bound * (1 + 1e-15)  # the weights sum to 1 up to rounding
+    assert bound <= 1
+    # The paper's counterexample: one point, wrong in the ball with probability .49 of the label.
+    even = [[0.0, -math.log(0.49)]]
+    assert cross_entropy_error_bound([1], even, [[1, 1]]) == 1 > -math.log(0.49)
+    assert cross_entropy_error_bound([1], even, [[1, 0]]) == 0
+    tie = cross_entropy_error_bound([0.5, 0.5], [[math.log(2)], [0.0]], [[1], [1]])
+    assert 0.5 <= tie <= 0.5 * (1 + 1e-14)
 
 
 def test_it_is_a_pseudometric_only():

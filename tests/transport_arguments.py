@@ -61,6 +61,12 @@ ARGUMENTS = {
     ],
     "entropic-transport-value": _grid(PLANS, lam=[1e-6, 0.3, 3, 1e3, 1e6]),
     "transport-adversarial-risk": [PLANS, {**PLANS, "p": [1, 0, 0]}],
+    "cross-entropy-error-bound": [
+        PLANS,
+        {**PLANS, "p": [1, 0, 0]},
+        {"p": [0.25, 0.75], "losses": [[0.25, 0.5], [0.1, 0.2]], "reach": [[1, 0], [1, 1]]},
+        {"p": [1], "losses": [[0.0]], "reach": [[1]]},
+    ],
     "mixture-game-value": [GAME, {**GAME, "lam": 0.1}, {**GAME, "lam": 30}],
     "linear-free-energy": _grid(BOX, lam=[0, 1e-12, 1e-3, 2, 40, 1e6, 1e12, "inf"]),
     "linear-adversarial-density": [
@@ -119,6 +125,12 @@ OUTSIDE = {
     ),
     "transport-adversarial-risk": _outside(
         PLANS, p=[[1], [0.5, 0.5, 0.5]], losses=NO_TABLES, reach=[[[0] * 4] * 3, [1, 1]]
+    ),
+    "cross-entropy-error-bound": _outside(
+        PLANS,
+        p=[[1], [0.5, 0.5, 0.5]],
+        losses=[*NO_TABLES, [[-0.1] * 4] * 3],
+        reach=[[[0] * 4] * 3, [1, 1]],
     ),
     "mixture-game-value": _outside(
         GAME, p=[[1]], first=NO_TABLES, second=NO_TABLES, lam=NO_POSITIVE_RATES

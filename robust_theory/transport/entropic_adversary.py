@@ -77,7 +77,8 @@ def _positive(lam: Any) -> float:
     return rate
 
 
-def _exact(p: Any, losses: Any, reach: Any) -> Any:
+def exact_reach(p: Any, losses: Any, reach: Any) -> Any:
+    """Weights, and the losses that each point can reach, as rationals."""
     gibbs_value(p, losses, 0, uniform_reference(reach))  # raises where an argument has no meaning
     weights = [exact_rational(x) for x in p]
     total = sum(weights, Fraction(0))
@@ -89,7 +90,7 @@ def _exact(p: Any, losses: Any, reach: Any) -> Any:
 
 
 def _risk_enclosure(p: Any, losses: Any, reach: Any) -> Interval:
-    weights, rows = _exact(p, losses, reach)
+    weights, rows = exact_reach(p, losses, reach)
     greatest = (w * max(row) for w, row in zip(weights, rows, strict=True))
     return around(sum(greatest, Fraction(0)))
 
@@ -106,11 +107,11 @@ def _entropic(m: Any, weights: list[Fraction], rows: list[list[Fraction]], rate:
 
 def _entropic_enclosure(p: Any, losses: Any, lam: Any, reach: Any) -> Interval:
     _positive(lam)
-    return enclose(_entropic, *_exact(p, losses, reach), exact_rational(lam))
+    return enclose(_entropic, *exact_reach(p, losses, reach), exact_rational(lam))
 
 
 def _broken(p: Any, losses: Any, reach: Any, lam: Any = 1) -> tuple[str, ...]:
-    return broken(lambda: _exact(p, losses, reach), lambda: _positive(lam))
+    return broken(lambda: exact_reach(p, losses, reach), lambda: _positive(lam))
 
 
 TRANSPORT_ADVERSARIAL_RISK = Claim(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from robust_theory.risks import adversarial_generalisation
-from robust_theory.transport import internal, internal_bounds
+from robust_theory.transport import adversarial_error, internal, internal_bounds
 from validation.experiment import Experiment, Json, Measurement, Result
 from validation.experiments.fixed_rows import with_rows
 from validation.verdict import Evidence
@@ -56,6 +56,21 @@ def _distance(
     value = by_linear_program(parameters["x"], parameters["y"], parameters["patch"])
     seen = Evidence(value, value - SOLVER, value + SOLVER, "exact", "linear program")
     return Measurement(dict(parameters), seen)
+
+
+def _wrong_answers(
+    parameters: Mapping[str, Json], inputs: Mapping[str, Result], seed: int, alpha: float
+) -> Measurement:
+    """Weight of the points with a wrong answer in reach; the label is the first class."""
+    from scipy.special import logsumexp
+
+    p, logits, reach = (np.asarray(parameters[k], float) for k in ("p", "logits", "reach"))
+    wrong = (logits[..., 0] <= logits[..., 1:].max(axis=2)) & (reach != 0)
+    value = float(p[wrong.any(axis=1)].sum())
+    losses = logsumexp(logits, axis=2) - logits[..., 0]
+    seen = Evidence(value, value - 1e-12, value + 1e-12, "exact", "all answers within reach")
+    arguments = {"p": parameters["p"], "losses": losses.tolist(), "reach": parameters["reach"]}
+    return Measurement(arguments, seen)
 
 
 def dual_perturbation(shape: tuple[int, int], patch: int, norm: str) -> Array:
@@ -131,6 +146,19 @@ SHIFT = {
     "y": [[v + 0.125 for v in row] for row in picture(6, 6, 1)],
     "patch": 3,
 }
+# At the first point the label keeps 49 of 100, as in the counterexample to the printed theorem.
+NEARLY_EVEN = {
+    "p": [0.5, 0.5],
+    "logits": [[[4.0, 0.0], [-0.04, 0.0]], [[7.0, 0.0], [6.0, 0.0]]],
+    "reach": [[1, 1], [1, 1]],
+}
+_THREE_CLASSES = {
+    "p": [0.3, 0.3, 0.2, 0.1, 0.1],
+    "logits": [
+        [[5.0, (7 * i + 3 * j) % 6, (5 * i + j) % 7 / 2] for j in range(4)] for i in range(5)
+    ],
+    "reach": [[int((i + j) % 3 != 0) for j in range(4)] for i in range(5)],
+}
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     _experiment(
@@ -168,6 +196,17 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         },
         _EQUAL,
         1e-3,
+    ),
+    _experiment(
+        "wrong-answers-within-reach",
+        adversarial_error.CROSS_ENTROPY_ERROR,
+        "adversarial_error",
+        _wrong_answers,
+        {"nearly-even": NEARLY_EVEN, "three-classes": _THREE_CLASSES},
+        _BELOW,
+        quantity="probability of a wrong answer within reach",
+        unit="probability",
+        norm="",
     ),
     _experiment(
         "internal-wasserstein-lower-bound-on-images",
