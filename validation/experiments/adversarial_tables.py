@@ -27,7 +27,8 @@ from validation.experiments.cells import LEVEL, share_cell, skipped_cell
 OVERFIT = 0.5  # accuracy under FGSM less that under PGD-40, from which on one step was learnt
 # What is compared, with which method, in order to see what it does.
 INGREDIENTS: Mapping[str, tuple[str, str]] = {
-    "stored attacks": ("particles without noise", "PGD-7"),
+    "stored attacks": ("particles, shorter steps", "PGD-7"),
+    "shorter steps": ("particles, shorter steps", "particles without noise"),
     "noise": ("Algorithm 1, ramp", "particles without noise"),
     "ramp, with noise": ("Algorithm 1, ramp", "Algorithm 1 as printed"),
     "ramp, without noise": ("particles without noise", "particles without noise, no ramp"),

@@ -84,7 +84,7 @@ SIZES: dict[str, Mapping[str, Json]] = {
 }
 IMAGES = {"quick": 40, "full": 500}
 MEDIAN_IS_SMALL = 0.05  # from this sigma on, the paper's median radius is 0 or there is none
-FEWER = {0.005: 200, SIGMA: 500, 0.02: 200}  # images on a CPU; for larger sigmas 100
+FEWER = {0.005: 100, SIGMA: 300, 0.02: 100}  # images on a CPU; for larger sigmas 100
 
 # Processor seconds on one core that one other process disturbs, for images of 28x28.
 TRAINING = 3.5  # one epoch of 55,000 noised images, and the tests of a network

@@ -31,7 +31,7 @@ REMARKS = {
 }
 SIZES: Mapping[str, Mapping[str, Json]] = {
     "quick": {"network": "strided", "gradients": 8_000, "batch": 50, "rate": 3e-3, "images": 60},
-    "full": {"network": "strided", "gradients": 500_000, "batch": 50, "rate": 2e-3, "images": 1000},
+    "full": {"network": "strided", "gradients": 300_000, "batch": 50, "rate": 2e-3, "images": 1000},
     "large": {"network": "resnet18", "gradients": 6e6, "batch": 128, "rate": 1e-3, "images": 2000},
 }
 RADIUS = {"mnist": 0.3, "fashion-mnist": 0.1, "digits": 0.15}  # others: 8/255
@@ -40,7 +40,7 @@ _LARGE = ("cifar", "svhn")  # data sets that start so need a larger network
 _SECONDS = 0.03
 _PASSES = 400  # of the attacks, per image
 # Seconds of a unit on one core, measured on the smaller images.
-_COST = {"quick": 1.0, "full": 85.0}
+_COST = {"quick": 1.0, "full": 60.0}
 
 
 def methods(options: Options) -> tuple[str, ...]:

@@ -42,8 +42,8 @@ SPEED = {
 LONGEST = 0.5  # hours of one network on an accelerator; what needs more is skipped
 # On a CPU: gradients, training images that they go round, images at once, images tested.
 SMALL: Mapping[str, Mapping[str, int]] = {
-    "architecture-a": {"gradients": 60_000, "pool": 3_000, "batch": 25, "tested": 150},
-    "architecture-b": {"gradients": 200_000, "pool": 10_000, "batch": 25, "tested": 300},
+    "architecture-a": {"gradients": 40_000, "pool": 3_000, "batch": 25, "tested": 100},
+    "architecture-b": {"gradients": 130_000, "pool": 10_000, "batch": 25, "tested": 200},
 }
 LARGE = {"batch": 100}  # on an accelerator, all training images
 TESTED = {"architecture-a": 2_000, "architecture-b": 2_000, "resnet18": 1_000, "wrn-34-10": 500}
