@@ -18,194 +18,28 @@ from pathlib import Path
 import pytest
 import toy
 
-from validation import budget, report
-from validation.display import duration
-from validation.experiment import Instance, Options, Row, Unit
-from validation.rows import in_order, plan
-from validation.run import execute, holds_run, rebuild
+from tests.runs import (
+    Watcher,
+    acknowledged,
+    assert_gone,
+    environment,
+    logged,
+    names_of,
+    numbers,
+    run,
+    start,
+    verdicts,
+    wait_for_lines,
+)
+from validation import report
+from validation.experiment import Instance, Options
+from validation.run import holds_run, rebuild
 from validation.store import Store
-from validation.unit import unit_seed
-
-ROOT = Path(__file__).parents[1]
-TIMES = ("started", "wall_seconds", "jobs", "hardware")
-
-
-class Watcher:
-    """Remembers what it is told."""
-
-    def __init__(self):
-        self.done, self.failures, self.notes, self.heard = [], {}, [], []
-
-    def progress(self, key, fraction, words):
-        self.heard.append((key, fraction, words))
-
-    def finished(self, key, seconds):
-        self.done.append(key)
-
-    def failed(self, key, failure):
-        self.failures[key] = failure
-
-    def note(self, line):
-        self.notes.append(line)
-
-
-def run(directory, catalogue="STEADY", watcher=None, names=(), options=None, seed=7, **more):
-    chosen = plan(names, options or Options(), f"toy:{catalogue}")
-    more = {"jobs": 0, **more}
-    return execute(chosen, directory, watcher or Watcher(), seed=seed, **more)
-
-
-def numbers(found):
-    """A report without what two runs may differ in."""
-    about = {name: value for name, value in found["about"].items() if name not in TIMES}
-    rows = [{**row, "seconds": 0} for row in found["rows"]]
-    return {**found, "about": about, "rows": rows, "budget": None}
-
-
-def verdicts(found):
-    return {word: count for word, count in found["counts"].items() if count}
-
-
-def environment(**more):
-    path = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
-    return {**os.environ, "PYTHONPATH": path, **{k: str(v) for k, v in more.items()}}
-
-
-def start(directory, *flags, catalogue="STEADY", **env):
-    """The command `validate run` in a process group of its own."""
-    words = ["run", "--catalogue", f"toy:{catalogue}", "--seed", "7", "--out", str(directory)]
-    return subprocess.Popen(
-        [sys.executable, "-m", "validation", *words, *flags],
-        env=environment(**env),
-        cwd=directory.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        # A shell starts what it puts in the background with this signal ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def logged(path):
-    """(unit, process) for each line that units wrote."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [
-        (match[1], int(match[2])) for line in lines if (match := re.match(r"'(.*)' (\d+)$", line))
-    ]
-
-
-def wait_for_lines(path, count, process):
-    while len(logged(path)) < count and process.poll() is None:
-        time.sleep(0.002)
-
-
-def gone(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
-
-
-def assert_gone(pids):
-    deadline = time.monotonic() + 20
-    while not all(map(gone, pids)):
-        assert time.monotonic() < deadline, f"left over: {[p for p in pids if not gone(p)]}"
-        time.sleep(0.05)
-
-
-def acknowledged(directory, catalogue="STEADY"):
-    """The keys of the units in the store, read after its process has died."""
-    if not (directory / "run.json").exists():
-        return set()
-    with Store(directory, create=False) as store:
-        chosen = plan((), Options(), f"toy:{catalogue}")
-        return {u.key for u in in_order(map(chosen.unit, chosen.rows)) if u in store}
-
-
-def names_of(keys):
-    """What units with these keys write into the log."""
-    found = set()
-    for key in keys:
-        first, _, rest = key.partition("/")
-        found.add(rest if first == "toy" else f"measure {rest}")
-    return found
 
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory):
     return run(tmp_path_factory.mktemp("expected") / "run")
-
-
-# ------------------------------------------------------------------------------ plans
-
-
-def test_names_stand_for_claims_experiments_subjects_and_rows():
-    def chosen(*names):
-        return [row.key for row in plan(names, Options(), "toy:VIOLATED").rows]
-
-    everything = chosen()
-    assert len(everything) == 9
-    assert chosen("steady") == chosen("mean-is-half") == everything[:6]
-    assert chosen("other-claim") == chosen("other") == chosen("elsewhere") == everything[6:8]
-    assert chosen("toy") == everything[:6] + everything[8:]
-    assert chosen("other/other-1", "steady/row-2") == ["steady/row-2", "other/other-1"]
-    assert chosen("wrong", "wrong", "wrong/wrong-0") == ["wrong/wrong-0"]  # a claim, an experiment
-
-
-def test_the_key_of_a_paper_stands_for_its_claims_with_their_tables():
-    def chosen(*names):
-        return plan(names, Options(), "toy:COSTLY")
-
-    found = chosen("paper2018")
-    assert [row.key for row in found.rows] == ["tables/a", "other/c"]
-    assert [unit.key for unit in found.tables] == ["toy/table-l", "toy/table-r"]
-    assert found.papers == ("paper2018", "paper2018")
-    assert [row.key for row in chosen("elementary").rows] == ["alone/b"]
-    assert chosen("elementary").tables == ()
-    assert len(chosen("elementary", "paper2018").rows) == 3
-    with pytest.raises(ValueError, match="unknown name 'other2017'; did you mean 'other'"):
-        chosen("other2017")  # not what the source starts with
-    with pytest.raises(ValueError, match="unknown name 'paper2008'; did you mean 'paper2018'"):
-        chosen("paper2008")
-
-
-def test_an_unknown_name_is_refused_with_those_that_resemble_it():
-    with pytest.raises(ValueError, match=r"unknown name 'stedy'; did you mean 'steady'"):
-        plan(["stedy"], Options(), "toy:STEADY")
-    with pytest.raises(ValueError, match="see: validate list"):
-        plan(["zzz"], Options(), "toy:STEADY")
-
-
-@pytest.mark.parametrize("catalogue", ["NOT_JSON", "TWICE", "missing", "np"])
-def test_a_catalogue_that_is_not_sound_is_refused(catalogue):
-    with pytest.raises(ValueError, match=f"'toy:{catalogue}'"):
-        plan((), Options(), f"toy:{catalogue}")
-
-
-def test_units_come_after_what_they_need_and_once():
-    a = toy.unit("a")
-    b, c = toy.unit("b", needs=(a,)), toy.unit("c", needs=(toy.unit("a"),))
-    d = toy.unit("d", needs=(c, b))
-    assert [u.key for u in in_order([d, b])] == ["toy/a", "toy/c", "toy/b", "toy/d"]
-    with pytest.raises(ValueError, match="two different units have the key 'toy/a'"):
-        in_order([d, toy.unit("a", n=1)])
-
-
-def test_a_long_chain_of_diamonds_is_ordered_at_once():
-    unit = Unit("0", "toy:draw", {})
-    for i in range(1, 100):  # 2^100 paths
-        unit = Unit(f"{i}", "toy:draw", {}, tuple(Unit(f"{i}{s}", "", {}, (unit,)) for s in "ab"))
-    assert len(in_order([unit])) == 298
-
-
-def test_seeds_depend_on_root_and_key_only():
-    # Any other numbers would change every result that was ever published with a seed.
-    assert unit_seed(0, "a") == 2671967653362453091
-    assert unit_seed(0, "\u00fc\n") == 7132684031070550414
-    seeds = {unit_seed(root, key) for root in range(30) for key in "abcdefghij"}
-    assert len(seeds) == 300
-    assert all(0 <= seed < 2**63 for seed in seeds)
 
 
 def test_a_row_alone_is_the_row_of_the_full_report(expected, tmp_path):
@@ -488,115 +322,6 @@ def test_a_damaged_unit_is_done_again_with_a_note(expected, tmp_path):
     assert numbers(found) == numbers(expected)
 
 
-# ------------------------------------------------------------------------------ its budget
-
-
-def test_every_unit_is_budgeted_once_for_the_first_table_that_needs_it():
-    chosen = plan((), Options(), "toy:COSTLY")
-    found = {part.name: {unit.key for unit in part.units} for part in budget.parts(chosen)}
-    assert found == {
-        "table toy/table-l of paper2018": {"toy/table-l", "toy/l", "toy/both"},
-        "table toy/table-r of paper2018": {"toy/table-r", "toy/r"},
-        "rows that need no table": {"toy/alone", "tables/a", "alone/b", "other/c"},
-    }
-    assert sum(map(len, found.values())) == len(chosen.units)
-
-
-@pytest.mark.parametrize("jobs", [0, 1, 2, 3, 50])
-def test_expected_wall_time_is_below_every_schedule(monkeypatch, jobs):
-    """120 + 600 s in a chain, 240 and 60 s beside it; the best schedules are known."""
-    monkeypatch.setattr("validation.budget.cores", lambda: 8)
-    units = plan((), Options(), "toy:COSTLY").units
-    best = {0: 1020, 1: 1020, 2: 720, 3: 720, 50: 720}
-    assert budget.wall(units, jobs) == best[jobs]
-    assert budget.wall([toy.ALONE], jobs) == 600  # what it needs is done
-    assert budget.wall([], jobs) == 0
-
-
-def test_tails_reach_to_the_end_of_all_that_needs_a_unit():
-    found = budget.tails(plan((), Options(), "toy:COSTLY").units)
-    assert (found["toy/both"], found["toy/alone"]) == (720, 600)
-    assert (found["toy/l"], found["toy/r"], found["alone/b"]) == (240, 60, 0)
-
-
-def test_workers_take_the_longest_tail_first(tmp_path, monkeypatch):
-    monkeypatch.setenv("TOY_LOG", str(tmp_path / "log"))
-    monkeypatch.setenv("TOY_SLEEP", "0.2")  # longer than the submission of all units
-    run(tmp_path / "run", "LONG_AND_SHORT", jobs=1)
-    names = [name for name, _ in logged(tmp_path / "log") if name.isdigit()]
-    costs = [int(name) for name in names]
-    assert len(costs) == 8
-    # One unit is at work before the others are known, and one waits at the worker.
-    assert costs[2:] == sorted(costs[2:], reverse=True)
-
-
-def test_more_processes_than_cores_save_no_time(monkeypatch):
-    monkeypatch.setattr("validation.budget.cores", lambda: 2)
-    apart = [toy.unit(str(i), cost=60) for i in range(8)]
-    assert budget.wall(apart, 8) == budget.wall(apart, 2) == 240
-
-
-def test_the_budget_is_told_before_anything_is_done(tmp_path):
-    watcher = Watcher()
-    watcher.finished = lambda key, seconds: watcher.notes.append("a unit has ended")
-    found = run(tmp_path / "run", "COSTLY", watcher)
-    assert watcher.notes[:5] == [
-        "table toy/table-l of paper2018: about 6.0 min",
-        "table toy/table-r of paper2018: about 1.0 min",
-        "rows that need no table: about 10 min",
-        "in all about 17 min of processor time, about 17 min on one process",
-        "a unit has ended",
-    ]
-    about = found["budget"]
-    assert [part["expected"] for part in about["parts"]] == [360, 60, 600]
-    assert (about["expected"], about["wall"]) == (1020, 1020)
-    with Store(tmp_path / "run", create=False) as store:
-        units = plan((), Options(), "toy:COSTLY").units
-        assert about["taken"] == pytest.approx(sum(map(store.seconds, units)))
-    assert about["taken"] == pytest.approx(sum(part["taken"] for part in about["parts"]))
-
-
-def test_nothing_is_told_below_a_minute_or_without_estimates(tmp_path, monkeypatch):
-    watcher = Watcher()
-    found = run(tmp_path / "run", watcher=watcher)
-    assert watcher.notes == []
-    assert found["budget"]["expected"] == 0
-    chosen = plan((), Options(device="cuda"), "toy:COSTLY")
-    with Store(tmp_path / "other", create=True) as store:
-        (line,) = budget.announcement(chosen, store, 1)
-        assert "--device cpu only" in line
-        assert budget.account(chosen, store, 5.0)["wall"] is None
-        *_, last = budget.announcement(plan((), Options(), "toy:COSTLY"), store, None)
-        assert last == "in all about 17 min of processor time"
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_continued_run_is_told_what_is_left_and_accounts_for_all(tmp_path, number):
-    directory, log = tmp_path / "run", tmp_path / "log"
-    process = start(directory, "--jobs", "0", catalogue="COSTLY", TOY_LOG=log, TOY_SLEEP=0.3)
-    wait_for_lines(log, 4, process)
-    os.killpg(process.pid, number)
-    _, err = process.communicate()
-    assert "validate: in all about 17 min of processor time" in err
-    chosen = plan((), Options(), "toy:COSTLY")
-    with Store(directory, create=False) as store:
-        before = {unit.key: store.seconds(unit) for unit in chosen.units if unit in store}
-    left = sum(unit.cost for unit in chosen.units if unit.key not in before)
-    assert 0 < left < 1020
-    process = start(directory, "--jobs", "0", "--resume", catalogue="COSTLY", TOY_LOG=log)
-    _, err = process.communicate()
-    assert process.returncode == 0, err
-    assert f"validate: in all about {duration(left)} of processor time" in err
-    about = report.load(directory)["budget"]
-    assert (about["expected"], about["wall"]) == (1020, left)
-    assert sum(before.values()) < about["taken"]
-    with Store(directory, create=False) as store:
-        assert about["taken"] == pytest.approx(sum(map(store.seconds, chosen.units)))
-        assert all(
-            store.seconds(unit) == before[unit.key] for unit in chosen.units if unit.key in before
-        )
-
-
 # ------------------------------------------------------------------------------ its directory
 
 
@@ -658,8 +383,3 @@ def test_a_damaged_description_of_the_run_is_refused(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"run\.json is damaged"):
             run(tmp_path / "run", resume=True)
-
-
-def test_a_row_key_gives_the_instance_that_it_names():
-    row = Row(toy.STEADY[0], toy.STEADY[0].instances(Options())[2])
-    assert plan([row.key], Options(), "toy:STEADY").rows == (row,)
