@@ -40,7 +40,8 @@ html_theme_options = {
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
 }
-html_sidebars = {page: [] for page in ("report", "results", "benchmarks", "design")}  # no subpages
+SINGLE = ("your-network", "report", "results", "benchmarks", "design")  # without subpages
+html_sidebars = {page: [] for page in SINGLE}
 html_show_sourcelink = False
 mathjax_path = "mathjax/tex-svg-full.js"
 
