@@ -93,8 +93,13 @@ def test_oracle_against_references_and_the_linear_form():
         assert oracle.value == pytest.approx(exact, abs=1e-10)
         mean = float(a @ linear_gibbs.linear_gibbs_mean(a, lam, *box)) + 0.25
         assert oracle.mean == pytest.approx(mean, abs=1e-9)
-    with pytest.raises(ValueError, match="at least 8"):
+    with pytest.raises(ValueError, match="at least 8 entries other than 0, got 7"):
         ridge_oracle.ridge_free_energy(softplus, [1.0] * 7, 0, 1, 1)
+    for wrong, message in ((lambda s: 1.0, "one loss per"), (lambda s: s * math.nan, "finite")):
+        with pytest.raises(ValueError, match=message):
+            ridge_oracle.ridge_free_energy(wrong, [1.0] * 8, 0, 1, 1)
+    with pytest.raises(ValueError, match="1e-150 to 1e150"):
+        ridge_oracle.ridge_free_energy(softplus, [1.0] * 8, 0, 1e-300, 1)
 
 
 def test_references_of_the_limits():
@@ -203,6 +208,7 @@ def test_annealed_weights_are_unbiased():
     [
         ({"lam": 0}, "lam must be positive"),
         ({"upper": [-1.0]}, "ends of a box"),
+        ({"lower": [], "upper": []}, "ends of a box"),
         ({"loss": lambda x: x}, "loss must return"),
         ({"loss": lambda x: x[:, 0] * math.nan}, "losses must be finite"),
     ],

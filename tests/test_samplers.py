@@ -21,6 +21,7 @@ from robust_theory import (
     linear_gibbs_mean,
     sign_step_distance,
 )
+from robust_theory.transport.energy_growth import FREE_ENERGY_GROWTH
 from validation.experiments import gibbs_cells
 
 torch.set_num_threads(1)
@@ -167,6 +168,7 @@ def test_the_sign_chain_has_its_atoms_and_stays_far_from_every_density():
     assert low <= many <= high
     assert sign_step_distance(0.2, 0.2) <= atom
     assert sign_step_distance(0.2, 0.2) > 0.3
+    assert 1 - 1e-14 < sign_step_distance(1e300, 1e-300) < 1
     # Against the size of the gradient it is blind: the same law for a loss that hardly rises.
     flat = samplers.sign_gradient_chain(
         lambda x: 1e-6 * slope(x), uniform(), *box(), step=0.2, noise=0.2, steps=60, seed=6
@@ -282,6 +284,14 @@ def test_the_free_energy_grows_by_at_least_the_bound(losses, lam, factor):
     assert bound == pytest.approx(
         gibbs_divergence(losses, lam) * (1 / lam - 1 / (lam * factor)), rel=1e-6, abs=1e-12
     )
+
+
+def test_losses_that_doubles_hardly_tell_apart_keep_the_side():
+    # Their differences as decimals are not those of the doubles.
+    for losses in ([0.1, 0.1, 0.1], [0.1, 0.10000000000000002, 0.3 - 0.2], [1e6 + 0.1, 1e6]):
+        bound = free_energy_growth(losses, 0.5, 3)
+        assert 0 <= bound <= FREE_ENERGY_GROWTH.enclosure(losses, 0.5, 3).hi
+    assert free_energy_growth([0.1] * 3, 1, 2) == 0
 
 
 def test_the_free_energy_need_not_grow_with_the_radius():

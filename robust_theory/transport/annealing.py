@@ -78,9 +78,10 @@ def annealed_free_energy(
     to `free_energy_limit_from_weights` for a confidence limit.
     """
     low, high = finite_array(lower, "lower"), finite_array(upper, "upper")
-    if low.ndim != 1 or low.shape != high.shape or (low > high).any():
+    if low.ndim != 1 or not low.size or low.shape != high.shape or (low > high).any():
         raise ValueError(
-            f"lower and upper must be the ends of a box (d,), got shapes {low.shape}, {high.shape}"
+            f"lower and upper must be the ends of a box (d,), d >= 1, got shapes {low.shape}, "
+            f"{high.shape}"
         )
     rate = inverse_temperature(lam)
     if not 0 < rate < math.inf:

@@ -33,37 +33,14 @@ def free_energy_growth(losses: Any, first: Any, second: Any) -> float:
     Source: anonymous2022, Proposition 3.3, which states the limit only.
     """
     table, low, high = _read(losses, first, second)
-    if float(low) * float(np.ptp(table)) > 1:
-        divergence = float(gibbs_divergence(table, float(low)))
-    else:
-        divergence = _small_divergence(float(low) * (table - math.fsum(table) / table.size))
-    growth = divergence * float(1 / low - 1 / high)
-    # The weights carry some roundings of lam times the losses.
-    size = float(np.abs(table).max()) * float(low)
-    return growth * max(0.0, 1 - (40 + 4 * size) * _U)
-
-
-def _small_divergence(t: Floats) -> float:
-    """KL of the law proportional to exp(t) from the uniform one, for t of mean 0 and size 1.
-
-    With the ratio 1 + s of the two, the mean of ``(1 + s) log(1 + s) - s``, where nothing cancels.
-    """
-    beyond = _above_linear(t)
-    excess = math.fsum(beyond) / t.size
-    s = (t + beyond - excess) / (1 + excess)
-    # (1 + s) log(1 + s) - s = e^v (v - 1) + 1 with v = log(1 + s) = t - log(1 + excess)
-    v = np.where(np.abs(s) < 0.1, np.log1p(s), t - math.log1p(excess))
-    terms = v * v * sum((j - 1) / math.factorial(j) * v ** (j - 2) for j in range(2, 22))
-    return math.fsum(terms) / t.size
-
-
-def _above_linear(t: Floats) -> Floats:
-    """``exp(t) - 1 - t`` by its series."""
-    total = np.zeros_like(t)
-    for k in range(20, 1, -1):
-        total = (1 + total) * t / k
-    result: Floats = total * t
-    return result
+    spread, largest = float(np.ptp(table)), float(np.abs(table).max())
+    if spread == 0:
+        return 0.0
+    growth = float(gibbs_divergence(table, float(low))) * float(1 / low - 1 / high)
+    # The weights carry some roundings of lam times the losses, and differences of losses some of
+    # the losses, which mean their decimals.
+    size = largest * float(low) + 4 * largest / spread
+    return growth * max(0.0, 1 - (60 + 4 * size) * _U)
 
 
 def _read(losses: Any, first: Any, second: Any) -> tuple[Floats, Fraction, Fraction]:

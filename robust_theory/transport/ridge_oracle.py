@@ -58,10 +58,14 @@ def ridge_free_energy(
     """
     a = np.abs(finite_array(direction, "direction"))
     if a.ndim != 1 or np.count_nonzero(a) < 8:
-        raise ValueError("direction must have at least 8 entries other than 0")
+        raise ValueError(
+            f"direction must have at least 8 entries other than 0, got {np.count_nonzero(a)}"
+        )
     b, radius, rate = real(offset, "offset"), real(eps, "eps"), inverse_temperature(lam)
     if not (0 < rate < math.inf and radius > 0):
         raise ValueError(f"lam and eps must be positive and finite, got {lam!r} and {eps!r}")
+    if not 1e-150 < radius * a.max() < 1e150:  # its square must be a double
+        raise ValueError(f"eps times direction must be of size 1e-150 to 1e150, got eps={eps!r}")
     half, counts = np.unique(a[a > 0] * radius, return_counts=True)
     times = counts.astype(np.float64)
     fine, mean = _summed(psi, half, times, b, rate, _POINTS)
@@ -97,7 +101,9 @@ def _summed(
     step = 4 * reach / n
     s = (np.arange(n) - n // 2) * step
     s = s[np.abs(s) < reach]
-    loss = psi(s + b)
+    loss = finite_array(psi(s + b), "losses")
+    if loss.shape != s.shape:
+        raise ValueError(f"psi must return one loss per number, {s.shape}, got {loss.shape}")
     decay = np.interp(s, table.s, table.rate)
     # By Chernoff's bound the Gibbs law has nothing to speak of beyond.
     kept = rate * loss - decay >= (rate * loss - decay).max() - 60

@@ -81,7 +81,8 @@ def sign_step_distance(step: Any, noise: Any) -> float:
     Source: anonymous2022, Algorithm 1, which takes the chain for a sampler of the Gibbs law.
     """
     eta, sigma = _read(step, noise)
-    return float(special.erf(float(eta / sigma) * math.sqrt(0.5))) * (1 - 8 * _U)
+    ratio = float(min(eta / sigma, Fraction(100)))  # where the mass is 1 to the last bit
+    return float(special.erf(ratio * math.sqrt(0.5))) * (1 - 8 * _U)
 
 
 def _read(step: Any, noise: Any) -> tuple[Fraction, Fraction]:
