@@ -129,6 +129,8 @@ def test_all_functions_are_tried_unless_there_are_too_many():
         (lambda: benign_risk(finite_problem([0], [0], [[0]]), [0, 1]), "one label for each"),
         (lambda: finite_problem([0], [0], [[0]]).sampled([]), "sample must be indices"),
         (lambda: finite_problem([0], [0], [[0]]).sampled([1]), "sample must be indices"),
+        (lambda: finite_problem([0], [0], [[0]]).sampled([0.0]), "sample must be indices"),
+        (lambda: finite_problem([0], [0], [[0]]).sampled([False]), "sample must be indices"),
     ],
 )
 def test_wrong_arguments_are_named(call, words):
@@ -184,6 +186,27 @@ def test_the_surrogate_is_attained_and_needs_both_terms():
     assert 0.3 <= tight <= 0.3 * (1 + 2**-48)
     # On the wrong side everywhere, with stable answers: only the first term sees it.
     assert surrogate_risk_bound([-1, -1, -1], **problem, scale="1/9") == 1.0
+
+
+@pytest.mark.parametrize("loss", ["hinge", "exponential", "logistic"])
+def test_scores_of_any_size_give_a_bound(loss):
+    """Products of such scores are beyond the doubles; weights may be 0, or below them."""
+    problem = {"points": [0, 1, 1], "labels": [1, 1, -1], "neighbours": [[1], [0]]}
+    assert surrogate_risk_bound([1e308, -1e308], **problem, scale="1e-30", loss=loss) == 1.0
+    same = {**problem, "neighbours": [[0], [1]], "weights": [1, 0, Fraction(1, 10**400)]}
+    bound = surrogate_risk_bound([1e308, 1e308], **same, scale="1e-30", loss=loss)
+    assert Fraction(1, 10**400) <= bound
+
+
+def test_exponentials_of_large_margins_are_rounded_up():
+    """A double near 690 is off by 2^-44, and so, relatively, is its exponential."""
+    for k in range(40):
+        score = Fraction(-690) + Fraction(k, 97)
+        weights = [Fraction(1, 10**301), 1 - Fraction(1, 10**301)]
+        problem = {"points": [0, 1], "labels": [1, 1], "neighbours": [[0], [1]]}
+        arguments = {**problem, "weights": weights, "loss": "exponential"}
+        bound = surrogate_risk_bound([score, 40], **arguments)
+        assert SURROGATE_BOUND.enclosure([score, 40], **arguments).lo <= bound < 1
 
 
 def test_logistic_inverse_is_pinskers_bound():
@@ -260,6 +283,12 @@ def test_at_the_clean_point_both_gradients_vanish():
         (lambda: trades_gradient([1.0, 2.0], [1.0, 3.0], [[1.0]], [[1.0]]), "jacobians must"),
         (lambda: ascent_slopes([1.0, 2.0], [1.0, 3.0], [[1.0]], [1.0]), "jacobian must"),
         (lambda: logistic_logits(math.inf), "score must be finite"),
+        (lambda: kl_divergence([1e308, -1e308], [0.0, 0.0]), "first must be logits that differ"),
+        (lambda: ascent_slopes([1.0, 2.0], [1.0, 3.0], [[1.0], [2.0]], [math.nan]), "finite"),
+        (
+            lambda: trades_gradient([1.0, 2.0], [1.0, 3.0], [[1.0], [math.inf]], [[1.0], [2.0]]),
+            "jacobians must be finite",
+        ),
     ],
 )
 def test_wrong_logits_are_named(call, words):

@@ -139,7 +139,9 @@ def _read(logits: Any, label: Any, lipschitz: Any, norm: Any) -> tuple[Fraction,
     if isinstance(logits, str) or not hasattr(logits, "__len__") or len(logits) < 2:
         raise ValueError(f"logits must be a sequence of at least 2 numbers, got {logits!r}")
     values = [exact_rational(value, "logits") for value in logits]
-    if isinstance(label, bool) or not isinstance(label, int) or not 0 <= label < len(values):
+    if isinstance(label, bool) or not isinstance(label, int | np.integer):
+        raise ValueError(f"label must be an integer, got {label!r}")
+    if not 0 <= label < len(values):
         raise ValueError(f"label must be an integer below {len(values)}, got {label!r}")
     L = exact_rational(lipschitz, "lipschitz")
     if L <= 0:

@@ -226,6 +226,8 @@ def _weight(weight: Any, k: int) -> Matrix:
 
 
 def _numbers(values: Any, name: str) -> Floats:
+    if np.iscomplexobj(values):
+        raise ValueError(f"{name} must be real, got complex numbers")
     try:
         array = np.array(values, np.float64)
     except (TypeError, ValueError):

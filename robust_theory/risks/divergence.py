@@ -18,6 +18,8 @@ import numpy as np
 
 from robust_theory.arguments import Floats
 
+_WIDEST = 1e300  # differences of such logits, and of their differences, are finite
+
 
 class Gradients(NamedTuple):
     """Gradients of D by the logits of its first and of its second argument, (..., K) each."""
@@ -64,6 +66,8 @@ def ascent_slopes(first: Any, second: Any, jacobian: Any, step: Any) -> tuple[fl
     gradients = kl_gradients(first, second)
     if A.shape != (len(gradients.second), u.size):
         raise ValueError(f"jacobian must have shape (K, d), got {A.shape}")
+    if not (np.isfinite(A).all() and np.isfinite(u).all()):
+        raise ValueError("jacobian and step must be finite")
     move = A @ u
     return float(gradients.second @ move), float(gradients.first @ move)
 
@@ -89,6 +93,8 @@ def trades_gradient(
     J, J2 = (np.asarray(jacobian, np.float64) for jacobian in (jacobian_first, jacobian_second))
     if J.ndim != 2 or J.shape != J2.shape or len(J) != len(gradients.first):
         raise ValueError(f"jacobians must have the same shape (K, p), got {J.shape} and {J2.shape}")
+    if not (np.isfinite(J).all() and np.isfinite(J2).all()):
+        raise ValueError("jacobians must be finite")
     detached = gradients.second @ J2
     return np.asarray(gradients.first @ J + detached), np.asarray(detached)
 
@@ -99,7 +105,10 @@ def _logs(first: Any, second: Any) -> tuple[Floats, Floats]:
         a = np.asarray(logits, np.float64)
         if a.ndim == 0 or a.shape[-1] < 2 or not np.isfinite(a).all():
             raise ValueError(f"{name} must be finite logits (..., K), K >= 2, got shape {a.shape}")
-        shifted = a - a.max(axis=-1, keepdims=True)
+        with np.errstate(over="ignore"):
+            shifted = a - a.max(axis=-1, keepdims=True)
+        if not (shifted >= -_WIDEST).all():
+            raise ValueError(f"{name} must be logits that differ by at most {_WIDEST:g}")
         logs.append(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
     if logs[0].shape != logs[1].shape:
         raise ValueError(

@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Integral
 from typing import Any
 
 from robust_theory.arguments import exact_rational, positive_integer
@@ -41,7 +42,7 @@ class FiniteProblem:
 
     def sampled(self, atoms: Sequence[int]) -> FiniteProblem:
         """The empirical problem of a sample, given as indices of atoms, with repetitions."""
-        if not len(atoms) or not all(0 <= a < len(self.points) for a in atoms):
+        if not len(atoms) or not all(_is_index(a, len(self.points)) for a in atoms):
             raise ValueError(f"sample must be indices below {len(self.points)}, got {atoms!r}")
         share = Fraction(1, len(atoms))
         return FiniteProblem(
@@ -130,6 +131,11 @@ def _integer(value: Any, name: str) -> int:
     if number.denominator != 1:
         raise ValueError(f"{name} must be integers, got {value!r}")
     return int(number)
+
+
+def _is_index(value: Any, size: int) -> bool:
+    whole = not isinstance(value, bool) and isinstance(value, Integral)
+    return whole and 0 <= int(value) < size
 
 
 def _index(value: Any, size: int, name: str) -> int:

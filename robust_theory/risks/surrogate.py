@@ -11,11 +11,12 @@ where R* and R*_phi are the least benign risk and the least phi-risk of any scor
 from __future__ import annotations
 
 import math
+import sys
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias, get_args
 
 from robust_theory.arguments import broken, exact_rational
-from robust_theory.arithmetic import Balls, enclose
+from robust_theory.arithmetic import Balls, around, enclose
 from robust_theory.claim import A_PROBABILITY, Claim, Interval
 from robust_theory.risks.finite_problems import FiniteProblem, atoms, finite_problem, read_sequence
 
@@ -61,9 +62,11 @@ def surrogate_risk_bound(
     phi = _PHI[kind]
     risks, boundary, least, natural = [], [], [], Fraction(0)
     for (x, y), w in zip(atoms(problem), problem.weights, strict=True):
-        risks.append(float(w) * phi(float(y * s[x])))
+        if not w:
+            continue
         worst = min(s[x] * s[z] for z in problem.neighbours[x])
-        boundary.append(float(w) * phi(float(worst / factor)))
+        risks.append(around(w).hi * phi(_below(y * s[x])))
+        boundary.append(around(w).hi * phi(_below(worst / factor)))
     for positive, negative in _masses(problem):
         natural += min(positive, negative)
         least.append(_least_loss(kind, positive, negative))
@@ -72,6 +75,12 @@ def surrogate_risk_bound(
     excess = max(risk - optimum, 0.0) + 16 * _U * (risk + optimum)
     total = float(natural) + _inverse(kind, excess) + math.fsum(boundary)
     return min(total * (1 + 16 * _U), 1.0)
+
+
+def _below(t: Fraction) -> float:
+    """A double at or below t: every phi falls, so it is not smaller there."""
+    largest = sys.float_info.max
+    return -math.inf if t < -largest else around(min(t, Fraction(largest))).lo
 
 
 def _inverse(kind: Loss, excess: float) -> float:
