@@ -87,7 +87,7 @@ MEDIAN_IS_SMALL = 0.05  # from this sigma on, the paper's median radius is 0 or 
 FEWER = {0.005: 100, SIGMA: 300, 0.02: 100}  # images on a CPU; for larger sigmas 100
 
 # Processor seconds on one core that one other process disturbs, for images of 28x28.
-TRAINING = 3.5  # one epoch of 55,000 noised images, and the tests of a network
+TRAINING = 5.0  # one epoch of 55,000 noised images, and the tests of a network
 FITTING = 30.0  # a covariance, and the votes that choose among them
 VOTING = {"laplace": 0.2, "gaussian": 0.19, "pixel": 0.17, "fitted": 0.32}  # one image
 ATTACKING = {"laplace": 5.0, "gaussian": 5.0, "fitted": 6.0}  # one image
