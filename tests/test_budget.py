@@ -85,7 +85,7 @@ def test_nothing_is_told_below_a_minute_or_without_estimates(tmp_path, monkeypat
     watcher = Watcher()
     found = run(tmp_path / "run", watcher=watcher)
     assert watcher.notes == []
-    assert found["budget"]["expected"] == 0
+    assert found["budget"]["expected"] is None
     chosen = plan((), Options(device="cuda"), "toy:COSTLY")
     with Store(tmp_path / "other", create=True) as store:
         (line,) = budget.announcement(chosen, store, 1)

@@ -95,8 +95,8 @@ def announcement(chosen: Plan, store: Store, jobs: int | None) -> tuple[str, ...
 def account(chosen: Plan, store: Store, expected_wall: float | None = None) -> dict[str, Json]:
     """Return what was expected and taken so far, by part and in all, for ``report.json``.
 
-    Of a run that was continued all counts, whichever process did it. Expected is None where no
-    unit says what it costs on the device.
+    Of a run that was continued all counts, whichever process did it. Expected is None where the
+    run had no budget: on another device, or below a minute in all, which few units declare.
 
     Parameters
     ----------
@@ -107,7 +107,8 @@ def account(chosen: Plan, store: Store, expected_wall: float | None = None) -> d
     expected_wall : float, optional
         Wall seconds that this process was expected to take.
     """
-    known = chosen.options.device == "cpu"
+    declared = sum(unit.cost for unit in chosen.units)
+    known = chosen.options.device == "cpu" and declared >= LEAST
     found: list[dict[str, Json]] = [
         {
             "name": part.name,
