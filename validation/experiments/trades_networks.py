@@ -28,6 +28,7 @@ ATTACKS: Mapping[str, Mapping[str, tuple[int, float, str]]] = {
         "PGD-100, margin": (100, 1 / 30, "margin"),
     },
 }
+ALLOWANCE = 0.1  # by which PGD-20 may miss what all attacks together find, or it is flagged
 
 
 def train(
@@ -144,6 +145,7 @@ def _flags(
         loss_check,
         one_step_check,
         one_step_robustness_check,
+        worst_case_check,
     )
     from empirical.model_checks import accuracy_check, constant_check, finite_check
 
@@ -156,6 +158,7 @@ def _flags(
         accuracy_check(network, x, y),
         one_step_check(of["FGSM"], many),
         one_step_robustness_check(of["FGSM"], many),
+        worst_case_check(float((~of["PGD-20"]).mean()), wrong, allowance=ALLOWANCE),
     ]
     if "Square" in of:
         checks.append(black_box_check(many, of["Square"]))
