@@ -27,6 +27,7 @@ from empirical.attack_checks import (
     worst_case_check,
 )
 from empirical.attacks.adaptive import apgd
+from empirical.attacks.arguments import check_precision
 from empirical.attacks.losses import loss_values
 from empirical.attacks.projections import Box
 from empirical.attacks.square import square_attack
@@ -55,7 +56,6 @@ _SHARES = (0.25, 0.5, 1.0, 2.0)  # of eps: the balls in which more and more must
 _ALLOWANCE = 0.1  # by which one run of PGD may miss what all attacks together find
 _PLANTED = 10  # images on which examples are planted
 _TRACED = 10  # images that are attacked one by one, with notes
-_TYPES = (torch.float16, torch.float32, torch.float64)  # what numpy knows too
 
 
 def model_checks(
@@ -244,9 +244,7 @@ def _read(
     x = read_images(images)
     if x.ndim != 4:
         raise ValueError(f"images must have shape (m, c, h, w), got {x.shape}")
-    other = {p.dtype for p in network.parameters() if p.dtype not in _TYPES}
-    if other:
-        raise ValueError(f"network must have weights of type {_TYPES}, got {other.pop()}")
+    check_precision(network)
     return x, read_labels(labels, len(x))
 
 

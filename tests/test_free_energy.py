@@ -130,6 +130,17 @@ def test_limits_hold_at_their_level():
     assert widths["chernoff"] < widths["hoeffding"]
 
 
+@pytest.mark.parametrize("method", ["chernoff", "bernstein", "hoeffding"])
+@pytest.mark.parametrize(("lam", "top"), [(5e-324, 1.0), (1e-310, 0.5), (1e-300, 1e-300)])
+def test_limit_from_above_where_products_are_subnormal(method, lam, top):
+    # exp(lam l) is 1 + lam l far beyond double precision: the limit is that of the mean.
+    losses = np.linspace(0, top, 50)
+    tiny = free_energy_bounds.free_energy_upper_limit(losses, lam, 0.1, top, method)
+    usual = free_energy_bounds.free_energy_upper_limit(losses / top, 1e-17, 0.1, 1, method)
+    assert losses.mean() < tiny <= top
+    assert tiny == pytest.approx(usual * top, rel=1e-13)
+
+
 def test_limits_miss_as_often_as_their_level_where_they_are_sharp():
     # 1000 repetitions, misses of probability .1: outside of 70..131 with probability 2e-3 at most.
     draw, delta, m = np.random.default_rng(3), 0.1, 200

@@ -12,6 +12,7 @@ from empirical.attacks.losses import Goal
 from empirical.attacks.projections import Box
 
 BLOCK = 1000  # images at once
+KNOWN = (torch.float16, torch.float32, torch.float64)  # precisions that numpy has too
 
 
 def blocks(
@@ -51,8 +52,9 @@ def aimed(
         eps negative or not finite; images that are not of shape (m, c, h, w), not finite or
         outside the box; labels or targets that are not whole numbers of shape (m,) below the
         number of logits; targets equal to the label; logits that are not of shape (m, K) or not
-        finite at the images.
+        finite at the images; weights of a precision that numpy lacks.
     """
+    check_precision(network)
     if not 0 <= eps < float("inf"):
         raise ValueError(f"eps must be at least 0 and finite, got {eps!r}")
     if not box[0] < box[1]:
@@ -72,6 +74,13 @@ def aimed(
     network.to(device).eval()
     dtype = next((p.dtype for p in network.parameters()), torch.float32)
     return _blocks(network, images, labels, targets, dtype, device)
+
+
+def check_precision(network: nn.Module) -> None:
+    """Refuse weights of a precision that numpy, in which images come and go, does not have."""
+    other = {p.dtype for p in network.parameters() if p.dtype not in KNOWN}
+    if other:
+        raise ValueError(f"network must have weights of type {KNOWN}, got {other.pop()}")
 
 
 def kept_rows(skip: np.ndarray | None, count: int) -> np.ndarray:

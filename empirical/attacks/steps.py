@@ -109,7 +109,7 @@ def pgd(
     steps, restarts : int
         At least 1. Images that are fooled take no further steps.
     step : float, optional
-        Length of a step; by default ``2.5 eps / steps``.
+        Length of a step, at least 0; by default ``2.5 eps / steps``.
     random_start : bool
         Start from a random point of the ball, projected onto the box: uniform for linf, of
         uniform direction and of a uniform share of the radius for the others.
@@ -133,7 +133,7 @@ def pgd(
 
     Source: madry2018, section 2.1.
     """
-    _read(norm, steps, restarts, loss)
+    _read(norm, steps, restarts, step, loss)
     batches = aimed(network, images, labels, eps, targets, box=box, device=device)
     length = 2.5 * eps / steps if step is None else step
     dtype = next((p.dtype for p in network.parameters()), torch.float32)
@@ -215,11 +215,13 @@ def _ascend(
     return best, wrong
 
 
-def _read(norm: str, steps: int, restarts: int, loss: str) -> None:
+def _read(norm: str, steps: int, restarts: int, step: float | None, loss: str) -> None:
     read_norm(norm)
     for name, count in (("steps", steps), ("restarts", restarts)):
         if count < 1:
             raise ValueError(f"{name} must be at least 1, got {count}")
+    if step is not None and not 0 <= step < float("inf"):
+        raise ValueError(f"step must be at least 0 and finite, got {step!r}")
     if loss not in get_args(Loss):
         raise ValueError(f"loss must be one of {get_args(Loss)}, got {loss!r}")
 

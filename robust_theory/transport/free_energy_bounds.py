@@ -24,6 +24,7 @@ from robust_theory.transport.log_mean_exp import finite_array, free_energy, inve
 Method = Literal["chernoff", "bernstein", "hoeffding"]
 _METHODS = ("chernoff", "bernstein", "hoeffding")
 _U = 2.0**-53
+_STRAIGHT = 2.0**-60  # lam times the greatest loss: below, exp(lam l) is 1 + lam l for a double
 
 
 def free_energy_lower_limit(losses: Any, lam: Any, delta: Any) -> float:
@@ -81,8 +82,11 @@ def free_energy_upper_limit(
     """
     table, rate, level = _read(losses, lam, delta)
     top = _greatest(table, greatest, method)
-    # (exp(lam l) - 1) / (exp(lam B) - 1) without overflow and without cancellation
-    w = np.exp(rate * (table[0] - top)) * np.expm1(-rate * table[0]) / math.expm1(-rate * top)
+    straight = rate * top < _STRAIGHT
+    if straight:  # the chord l / B lies above, by less than its rounding
+        w = table[0] / top
+    else:  # (exp(lam l) - 1) / (exp(lam B) - 1) without overflow and without cancellation
+        w = np.exp(rate * (table[0] - top)) * np.expm1(-rate * table[0]) / math.expm1(-rate * top)
     w = np.clip(w, 0.0, 1.0)
     m, log_level = w.size, -math.log(float(level))
     average = math.fsum(w) / m
@@ -95,7 +99,9 @@ def free_energy_upper_limit(
     else:
         limit = bernoulli_upper_limit(average, log_level / m)
     limit = min(limit, 1.0)
-    if rate * top < 1:
+    if straight:
+        bound = math.nextafter(top * limit * (1 + 24 * _U), math.inf)
+    elif rate * top < 1:
         bound = math.log1p(math.expm1(rate * top) * limit) / rate * (1 + 24 * _U)
     else:  # the same without the overflow of its exponential
         bound = top + math.log(math.exp(-rate * top) - limit * math.expm1(-rate * top)) / rate
