@@ -25,6 +25,9 @@ class Watcher:
     def __init__(self):
         self.done, self.failures, self.notes, self.heard = [], {}, [], []
 
+    def stored(self, count):
+        self.before = count
+
     def progress(self, key, fraction, words):
         self.heard.append((key, fraction, words))
 

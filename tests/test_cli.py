@@ -291,6 +291,7 @@ def test_bars_in_a_terminal_come_and_go(monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes any stream for a terminal then
     stream = io.StringIO()
     with Display(stream, plan((), Options(), "toy:STEADY")) as display:
+        display.stored(5)
         display.progress("toy/row-0", 0.25, "[bold]training\x1b[2J\n")
         display.progress("toy/row-1", 0.5, "attacking")
         time.sleep(0.15)  # rich draws ten times a second
@@ -298,11 +299,12 @@ def test_bars_in_a_terminal_come_and_go(monkeypatch):
         display.failed("toy/row-1", Failed("ValueError: no"))
         display.progress("toy/row-0", 0.9, "late")
         assert [bar.description for bar in display._bars.tasks] == ["all units"]
-        assert display._bars.tasks[0].completed == 2
+        assert display._bars.tasks[0].completed == 7
     shown = stream.getvalue()
+    assert "5 of 18 units are done already" in shown
     assert "[bold]training" in shown
     assert "\x1b[2J" not in shown
-    assert "2/18 toy/row-1 failed: ValueError: no" in shown
+    assert "7/18 toy/row-1 failed: ValueError: no" in shown
 
 
 # ---------------------------------------------------------------------- hostile surroundings

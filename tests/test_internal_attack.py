@@ -19,7 +19,7 @@ from empirical.data import load
 from empirical.internal_training import train_on_internal
 from empirical.networks import build
 from empirical.train import train_classifier
-from robust_theory import internal_wasserstein
+from robust_theory import internal_wasserstein, internal_wasserstein_gradient
 
 torch.set_num_threads(1)
 
@@ -195,6 +195,34 @@ def test_with_two_classes_the_target_is_any_wrong_class():
     assert (wanted.images == wrong_ones.images).all()
     assert (wanted.fooled == wrong_ones.fooled).all()
     assert wanted.fooled.any()
+
+
+def penalised(network, x, y, radius, steps=60, rate=0.02, weight=200.0):
+    """Whether Adam on the margin plus a penalty for leaving the ball meets a wrong image inside."""
+    z, truth = torch.tensor(x, requires_grad=True), torch.from_numpy(y.astype(np.int64))
+    adam, found = torch.optim.Adam([z], lr=rate), np.zeros(len(x), dtype=bool)
+    for _ in range(steps):
+        logits = network(z)
+        right = logits.gather(1, truth[:, None]).squeeze(1)
+        lead = logits.scatter(1, truth[:, None], -torch.inf).amax(1) - right
+        adam.zero_grad()
+        (-lead.clamp(max=0.5).sum()).backward()
+        for i, image in enumerate(z.detach().numpy().transpose(0, 2, 3, 1)):
+            near, slope = internal_wasserstein_gradient(x[i].transpose(1, 2, 0), image, 3)
+            found[i] |= near <= radius and bool(lead[i] > 0)
+            if near > radius:
+                z.grad[i] += weight * torch.from_numpy(slope.transpose(2, 0, 1)).float()
+        adam.step()
+        z.data.clamp_(0, 1)
+    return found
+
+
+@pytest.mark.parametrize("radius", [0.05, 0.1])
+def test_projected_steps_succeed_at_least_as_often_as_a_penalty(digits, radius):
+    network, x, y, *_ = digits
+    direct = internal_attack(network, x, y, radius, 3, shift=0).fooled
+    assert direct.any()
+    assert (penalised(network, x, y, radius) <= direct).all()
 
 
 def test_shifts_at_distance_zero_break_the_classifier(digits):

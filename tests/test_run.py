@@ -317,6 +317,7 @@ def test_a_damaged_unit_is_done_again_with_a_note(expected, tmp_path):
     artifact.write_bytes(artifact.read_bytes()[:-7])
     watcher = Watcher()
     found = run(directory, resume=True, watcher=watcher)
+    assert watcher.before == 17
     assert len(watcher.done) == len(watcher.notes) == 1
     assert "fails its checksum: it is done again" in watcher.notes[0]
     assert numbers(found) == numbers(expected)

@@ -22,6 +22,9 @@ from validation.unit import Failed, Work, call, for_want_of, one_line, work
 class Watcher(Protocol):
     """Who is told how the work goes on. Called from any thread."""
 
+    def stored(self, count: int) -> None:
+        """So many units were done by an earlier process."""
+
     def progress(self, key: str, fraction: float, words: str) -> None:
         """Unit `key` is at work."""
 

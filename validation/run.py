@@ -57,6 +57,7 @@ def execute(
         for line in announcement(chosen, store, workers):
             watcher.note(line)
         left = [unit for unit in chosen.units if unit not in store]
+        watcher.stored(len(chosen.units) - len(left))
         expected = None if workers is None else wall(left, workers)
         try:
             failures = carry_out(

@@ -39,6 +39,14 @@ class Display:
         self._whole = self._bars.add_task("all units", total=self._units, words="")
         self._running: dict[str, TaskID] = {}
         self._done: set[str] = set()
+        self._stored = 0
+
+    def stored(self, count: int) -> None:
+        """Count units that an earlier process did."""
+        self._stored = count
+        self._bars.update(self._whole, completed=count)
+        if count:
+            self.note(f"{count} of {self._units} units are done already")
 
     def progress(self, key: str, fraction: float, words: str) -> None:
         """Show how far a unit is."""
@@ -52,18 +60,19 @@ class Display:
         """Count a unit."""
         self._leave(key)
         if self._bars.disable:
-            self._print(f"{len(self._done)}/{self._units} {_line(key)} {duration(seconds)}")
+            self._print(f"{self._count()} {_line(key)} {duration(seconds)}")
 
     def failed(self, key: str, failure: Failed) -> None:
         """Say why a unit was given up."""
         self._leave(key)
-        self._print(
-            f"{len(self._done)}/{self._units} {_line(key)} failed: {_line(failure.message)}"
-        )
+        self._print(f"{self._count()} {_line(key)} failed: {_line(failure.message)}")
 
     def note(self, line: str) -> None:
         """Say something else."""
         self._print(f"validate: {_line(line)}")
+
+    def _count(self) -> str:
+        return f"{self._stored + len(self._done)}/{self._units}"
 
     def _leave(self, key: str) -> None:
         self._done.add(key)
