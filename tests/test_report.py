@@ -9,6 +9,8 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from tests.harmless_pages import HOSTILE, check_harmless
@@ -16,7 +18,28 @@ from tests.made_report import CDF, FOOLING, fake_about, fake_outcomes, outcome
 from validation import report
 from validation.display import band, clean, natural, number
 from validation.experiment import Table
+from validation.strict_json import decode, encode
 from validation.verdict import WORDS, Evidence
+
+PLAIN = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False)
+PLAIN = PLAIN.filter(lambda value: value not in (math.inf, -math.inf))
+BRACKETS = st.text(alphabet='[]{}"\\\n ,1')
+
+
+@given(
+    st.recursive(
+        PLAIN | BRACKETS,
+        lambda inner: st.lists(inner) | st.dictionaries(BRACKETS, inner),
+    )
+)
+def test_json_comes_back_as_it_was(value):
+    assert decode(encode(value)) == value
+
+
+def test_lists_of_plain_numbers_are_one_line_each():
+    assert encode({"a": [[1, 2.5, None], "[\n1\n]"], "b": []}) == (
+        b'{\n "a": [\n  [1, 2.5, null],\n  "[\\n1\\n]"\n ],\n "b": []\n}\n'
+    )
 
 
 @pytest.fixture(scope="module")

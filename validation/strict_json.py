@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -26,8 +27,9 @@ def strict(value: Any) -> Json:
 
 
 def encode(value: Json) -> bytes:
-    """Return `value` as sorted, indented ASCII."""
-    return json.dumps(value, indent=1, sort_keys=True, allow_nan=False).encode("ascii") + b"\n"
+    """Return `value` as sorted, indented ASCII; lists of plain numbers are one line each."""
+    text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False)
+    return _NUMBERS.sub(_on_one_line, text).encode("ascii") + b"\n"
 
 
 def decode(content: bytes) -> Json:
@@ -41,6 +43,14 @@ def decode(content: bytes) -> Json:
         If it is nested deeper than Python's stack.
     """
     return json.loads(content, parse_constant=_refuse, parse_float=_real, parse_int=_whole)
+
+
+# Strings hold no line breaks, so that only a list can match.
+_NUMBERS = re.compile(r'\[\n([^"\[\]{}]*)\n *\]')
+
+
+def _on_one_line(found: re.Match[str]) -> str:
+    return f"[{' '.join(found[1].split())}]"
 
 
 def _refuse(constant: str) -> NoReturn:
