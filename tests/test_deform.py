@@ -103,6 +103,20 @@ def test_least_variation_is_what_stadv_looks_for():
     assert np.median(least.variation[both]) < np.median(smooth_one.variation[both])
 
 
+def test_stadv_finds_deformations_where_logits_are_small():
+    class Hushed(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = trained()
+
+        def forward(self, x):
+            return self.network(x) / 100
+
+    loud, quiet = (ATTACKS["stadv"](n, IMAGES, LABELS).fooled for n in (trained(), Hushed()))
+    # The same decisions, and a weight that is heavier by 100: it has come down by 4^9 in the end.
+    assert quiet.mean() > loud.mean() - 0.2
+
+
 TARGETS = (LABELS + 1) % 10
 
 
