@@ -200,7 +200,7 @@ def test_draws_without_replacement_end_with_the_counts():
 
 def test_both_papers_tables_have_all_their_rows():
     for data, device, rows, left in (
-        ("mnist", "cpu", 19, 3),
+        ("mnist", "cpu", 19, 0),
         ("mnist", "cuda", 19, 0),
         ("cifar10-jpeg", "cpu", 5, 5),
         ("cifar10-jpeg", "cuda", 5, 0),
@@ -216,7 +216,7 @@ def test_both_papers_tables_have_all_their_rows():
 
 
 def test_the_full_suite_keeps_within_its_share():
-    """Twenty-two minutes of one core for levine2020's tables and figures on MNIST, on a CPU."""
+    """Half an hour of one core for levine2020's tables and figures on MNIST, on a CPU."""
     options = Options(suite="full", data="mnist")
     units = [
         unit
@@ -226,7 +226,7 @@ def test_the_full_suite_keeps_within_its_share():
     ]
     units += [u for experiment in trained_smoothing.EXPERIMENTS for u in experiment.tables(options)]
     every = {unit.key: unit.cost for unit in in_order(units)}
-    assert 900 < sum(every.values()) <= 22 * 60
+    assert 900 < sum(every.values()) <= 30 * 60
 
 
 def test_table_2_from_end_to_end_on_small_colour_images(monkeypatch, tmp_path):

@@ -93,7 +93,7 @@ def test_units_of_both_suites_are_named_once_and_refer_to_each_other():
             units = in_order([*(u for r in rows for u in r.needs), *experiment.tables(options)])
             assert len({unit.key for unit in units}) == len(units)
     counted = [u for u in units if u.function.endswith(":attack")]
-    assert len(counted) == 5  # four defences and one smoothed network, on a CPU
+    assert len(counted) == 7  # four defences and three smoothed networks
 
 
 def test_a_network_a_fitted_covariance_votes_and_an_attack(monkeypatch):

@@ -48,7 +48,10 @@ EFFORT: Mapping[str, Mapping[str, tuple[int, int]]] = {
         (1, 300),
     ),
     "CPU": {
+        "natural": (1, 500),
         "PGD-7": (1, 500),
+        "free, 8 replays": (1, 500),
+        "one step": (1, 500),
         "Algorithm 1 as printed": (1, 500),
         "Algorithm 1, ramp": (1, 1_000),
         "particles without noise": (3, 500),

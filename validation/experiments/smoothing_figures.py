@@ -31,7 +31,7 @@ def units(options: Options) -> tuple[Unit, ...]:
     else:
         rows += [[kind, smoothing_plan.defence_hours(kind)] for kind in DEFENCES[:2]]
     for network in smoothing_plan.attacked(options):
-        hours = smoothing_plan.hours_left_out(options, network, attack=True)
+        hours = smoothing_plan.hours_left_out(options, attack=True)
         title = f"smoothed, {network[0]}"
         if hours:
             rows.append([title, hours])

@@ -172,28 +172,11 @@ def attacked(options: Options) -> tuple[Network, ...]:
     return tuple((noise, sigma, 0) for noise in kinds)
 
 
-def hours_left_out(options: Options, network: Network, *, attack: bool = False) -> float:
+def hours_left_out(options: Options, *, attack: bool = False) -> float:
     """Hours that a row would take where the budget leaves it out; 0 where it does not."""
-    if options.suite == "quick":
+    if options.suite == "quick" or not is_colour(options):
         return 0.0
-    if is_colour(options):
-        return colour_hours(attack=attack) if options.device == "cpu" or attack else 0.0
-    if not is_small(options):
-        return 0.0
-    noise, sigma, seed = network
-    voting = voting_cost(options, noise, images(options, network))
-    if attack:
-        seconds = attack_cost(options, noise) if noise != "laplace" else 0.0
-    elif noise == "gaussian" and sigma != SIGMA:
-        seconds = training_cost(options, noise) + voting_cost(
-            options, noise, images(options, network)
-        )
-    elif seed != 0:
-        both = training_cost(options, "gaussian") + training_cost(options, noise)
-        seconds = both + voting
-    else:
-        seconds = 0.0
-    return seconds / 3600
+    return colour_hours(attack=attack) if options.device == "cpu" or attack else 0.0
 
 
 def colour_hours(*, attack: bool) -> float:

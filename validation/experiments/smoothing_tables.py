@@ -59,7 +59,7 @@ def rows(options: Options) -> list[dict[str, Json]]:
     for network in smoothing_plan.networks(options):
         noise, sigma, seed = network
         row: dict[str, Json] = {"noise": noise, "sigma": sigma, "seed": seed}
-        hours = smoothing_plan.hours_left_out(options, network)
+        hours = smoothing_plan.hours_left_out(options)
         if hours:
             row["hours"] = hours
         else:
@@ -75,7 +75,7 @@ def needs(options: Options) -> tuple[Unit, ...]:
     return tuple(
         unit
         for network in smoothing_plan.networks(options)
-        if not smoothing_plan.hours_left_out(options, network)
+        if not smoothing_plan.hours_left_out(options)
         for unit in (
             smoothing_units.classifier(options, *network),
             *smoothing_units.vote_units(options, *network),

@@ -40,7 +40,7 @@ _LARGE = ("cifar", "svhn")  # data sets that start so need a larger network
 _SECONDS = 0.03
 _PASSES = 400  # of the attacks, per image
 # Seconds of a unit on one core, measured on the smaller images.
-_COST = {"quick": 1.0, "full": 90.0}
+_COST = {"quick": 1.0, "full": 60.0}
 
 
 def methods(options: Options) -> tuple[str, ...]:

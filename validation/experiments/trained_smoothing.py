@@ -36,7 +36,7 @@ def _attacked(options: Options) -> tuple[Instance, ...]:
     network = ("laplace", smoothing_plan.best_sigma(options), 0)
     title = f"{pipeline.data_name(options)}-{smoothing_units.name(*network)}"
     parameters = {"sigma": network[1]}
-    hours = smoothing_plan.hours_left_out(options, network, attack=True)
+    hours = smoothing_plan.hours_left_out(options, attack=True)
     if hours:
         why = f"the attack through a residual network takes about {hours:.0f} hours on a CPU"
         return (Instance(title, parameters, skipped=why),)
