@@ -279,6 +279,8 @@ def test_tables_are_shown_in_every_form(tmp_path):
     assert report.load(tmp_path)["tables"] == with_tables["tables"]
     found = check_harmless((tmp_path / "report.html").read_text("utf-8"))
     text = " ".join(found.text)
+    assert ("href", "#table-1") in found.attributes
+    assert ("id", "table-1") in found.attributes
     assert "a note" in text
     assert "0.125" in text
     assert "∞" in text
