@@ -279,8 +279,7 @@ def test_the_full_plan_is_made_without_reading_data_and_says_what_it_costs():
     costs = {unit.key: unit.cost for unit in chosen.units}
     equal = [cost for key, cost in costs.items() if "/adversarial-" in key or "/sweep-" in key]
     published = [cost for key, cost in costs.items() if "/published-" in key]
-    # Half of the hour that two cores have for the tables of all papers.
-    assert 600 < sum(equal) + sum(published) < 60 * 60
+    assert min(sum(equal), sum(published)) > 300
     assert all(math.isfinite(cost) for cost in costs.values())
     titles = [unit.key for unit in chosen.tables]
     assert "mnist/published-architecture-a" in titles

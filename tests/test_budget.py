@@ -61,6 +61,17 @@ def test_more_processes_than_cores_save_no_time(monkeypatch):
     assert budget.wall(apart, 8) == budget.wall(apart, 2) == 240
 
 
+def test_the_full_suite_on_mnist_fits_an_hour_of_two_cores(monkeypatch):
+    monkeypatch.setattr("validation.budget.cores", lambda: 2)
+    chosen = plan((), Options(suite="full", data="mnist"))
+    assert budget.wall(chosen.units, 2) <= 3600
+    declared = {part.name: sum(unit.cost for unit in part.units) for part in budget.parts(chosen)}
+    # What takes long says so: an hour of units that declare nothing would be no hour.
+    papers = ("fawzi2018", "zhang2019", "anonymous2022", "li2021", "levine2020")
+    for paper in papers:
+        assert sum(cost for name, cost in declared.items() if name.endswith(paper)) > 120
+
+
 def test_the_budget_is_told_before_anything_is_done(tmp_path):
     watcher = Watcher()
     watcher.finished = lambda key, seconds: watcher.notes.append("a unit has ended")

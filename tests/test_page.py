@@ -11,23 +11,11 @@ import pytest
 from rich.console import Console
 
 from tests.harmless_pages import HARMLESS, HOSTILE, Tags, check_harmless
-from tests.made_report import CDF, EXACT, FOOLING, fake_about, fake_outcomes
+from tests.made_report import CDF, EXACT, FOOLING
 from validation import page, plots, report
 from validation.display import axis
 from validation.experiment import json_number
 from validation.verdict import WORDS
-
-
-@pytest.fixture(scope="module")
-def fake():
-    return report.assemble(fake_about(), fake_outcomes())
-
-
-@pytest.fixture(scope="module")
-def written(fake, tmp_path_factory):
-    directory = tmp_path_factory.mktemp("report")
-    report.write(fake, directory)
-    return directory
 
 
 def poisoned(value):

@@ -42,18 +42,6 @@ def test_lists_of_plain_numbers_are_one_line_each():
     )
 
 
-@pytest.fixture(scope="module")
-def fake():
-    return report.assemble(fake_about(), fake_outcomes())
-
-
-@pytest.fixture(scope="module")
-def written(fake, tmp_path_factory):
-    directory = tmp_path_factory.mktemp("report")
-    report.write(fake, directory)
-    return directory
-
-
 def test_every_verdict_occurs_and_is_counted(fake):
     assert len(fake["rows"]) == 20
     assert all(fake["counts"][word] > 0 for word in WORDS)

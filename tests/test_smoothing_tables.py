@@ -215,20 +215,6 @@ def test_both_papers_tables_have_all_their_rows():
         assert {key for row in made for key in row.get("votes", ())} <= {u.key for u in units}
 
 
-def test_the_full_suite_keeps_within_its_share():
-    """Half an hour of one core for levine2020's tables and figures on MNIST, on a CPU."""
-    options = Options(suite="full", data="mnist")
-    units = [
-        unit
-        for experiment in trained_smoothing.EXPERIMENTS
-        for row in experiment.instances(options)
-        for unit in row.needs
-    ]
-    units += [u for experiment in trained_smoothing.EXPERIMENTS for u in experiment.tables(options)]
-    every = {unit.key: unit.cost for unit in in_order(units)}
-    assert 900 < sum(every.values()) <= 30 * 60
-
-
 def test_table_2_from_end_to_end_on_small_colour_images(monkeypatch, tmp_path):
     rng = np.random.default_rng(0)
     y = np.arange(80) % 2

@@ -41,7 +41,7 @@ SIZES: Mapping[str, Mapping[str, Json]] = {
     "full": {"gradients": 1_800_000, "batch": 100, "rate": 1e-3, "looks": 20},
 }
 # Trainings and test images of each method. What is not named is skipped; full-size images on a CPU
-# leave time for those that the question is about, and for one that overfits to its own step.
+# leave time for several trainings of those that the question is about, and one of the others.
 EFFORT: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "quick": dict.fromkeys(
         ("PGD-7", "Algorithm 1 as printed", "Algorithm 1, ramp", "particles without noise"),
